@@ -20,6 +20,7 @@ from typing import Any
 
 from bench import cases, life, load, machine
 from bench.console import console
+from bench.factors import factors
 from bench.lists import lists
 from bench.measure import Plan, Result, judge
 from bench.retention import retention
@@ -38,6 +39,7 @@ CASES: dict[str, Case] = {
         cases.documents,
         cases.tails,
         cases.login,
+        factors,
         cases.gateway,
         life.start,
         life.memory,

@@ -97,6 +97,18 @@ class Servers:
         return site.prepare(self.postgres, self.valkey, self.folder, "small")
 
     @functools.cached_property
+    def named_site(self) -> Site:
+        """Our installation at a name, to which browsers bind passkeys."""
+        return site.prepare(self.postgres, self.valkey, self.folder, "named", "localhost")
+
+    @functools.cached_property
+    def named(self) -> Server:
+        """`idp serve --workers 2` at a name."""
+        server = self.serve(self.named_site, "named")
+        server.url = self.named_site.environment["IDP_PUBLIC_URL"]
+        return server
+
+    @functools.cached_property
     def large(self) -> Site:
         """Our installation with 100,000 clients, a million people and 10,000 tenants."""
         made = site.prepare(self.postgres, self.valkey, self.folder, "large")

@@ -59,14 +59,19 @@ def moved(site: Site) -> Site:
     return replace(site, port=port, environment=environment)
 
 
-def prepare(postgres: Postgres, valkey: Valkey, folder: Path, name: str) -> Site:
-    """Make a database with what the cases need."""
+def prepare(
+    postgres: Postgres, valkey: Valkey, folder: Path, name: str, host: str = "127.0.0.1"
+) -> Site:
+    """Make a database with what the cases need; `host` is where people sign in.
+
+    In production http is for literal addresses of this machine alone.
+    """
     create_database(postgres, name)
     port = free_port()
     settings = make_settings(
         folder / name,
-        environment="production",
-        public_url=f"http://127.0.0.1:{port}",
+        environment="production" if host == "127.0.0.1" else "development",
+        public_url=f"http://{host}:{port}",
         database_url=postgres.url(name),
         redis_url=valkey.url,
         secret_key=SecretStr(secrets.token_urlsafe(32)),
@@ -88,7 +93,7 @@ def prepare(postgres: Postgres, valkey: Valkey, folder: Path, name: str) -> Site
         ]
         user = protocol.add_person(session, USERNAME, nick_name="Ann")
         published = _publish(session, user.id)
-        cookie = protocol.start_session(session, f"127.0.0.1:{port}", user, remember=True)
+        cookie = protocol.start_session(session, f"{host}:{port}", user, remember=True)
     runtime.engine.dispose()
     return Site(
         settings.database,

@@ -8,6 +8,7 @@ of its pages. They are drawn in few colours, so that each has less than 150 kB.
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.protocol import app_code
 from tests.servers import LiveServer, clean_environment, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +46,8 @@ class Picture:
     username: str | None = "olivia.chen"
     """None: nobody has signed in."""
     scheme: str = "light"
+    has_app: bool = False
+    """Whether the person adds an authenticator app first, and signs in again up to its code."""
 
 
 PICTURES = (
@@ -58,6 +62,9 @@ PICTURES = (
     Picture("roles", "/console/t/{acme}/roles"),
     Picture("users", "/console/t/{acme}/users"),
     Picture("clients-dark", "/console/t/{acme}/clients", scheme="dark"),
+    Picture("security", "/account/security", "olivia.chen"),
+    Picture("authenticator", "/account/security/authenticator", "olivia.chen"),
+    Picture("second-step", "/login", "olivia.chen", has_app=True),
 )
 
 
@@ -115,7 +122,13 @@ def _render(browser: Browser, url: str, printed: Mapping[str, Any], picture: Pic
     )
     page = context.new_page()
     if picture.username is not None:
-        _sign_in(page, picture.username, _password(printed, picture.username))
+        password = _password(printed, picture.username)
+        _sign_in(page, picture.username, password)
+        if picture.has_app:
+            _add_app(page)
+            context.clear_cookies()
+            _enter(page, picture.username, password)
+            page.wait_for_url("**/login/factor**")
     page.goto(picture.path.format(acme=_acme(page)))
     page.wait_for_load_state("networkidle")
     picture_bytes = page.screenshot(animations="disabled")
@@ -124,11 +137,23 @@ def _render(browser: Browser, url: str, printed: Mapping[str, Any], picture: Pic
 
 
 def _sign_in(page: Page, username: str, password: str) -> None:
+    _enter(page, username, password)
+    page.wait_for_url("**/console/**")
+
+
+def _enter(page: Page, username: str, password: str) -> None:
     page.goto("/login?return_to=/console")
     page.get_by_label(LOGIN).fill(username)
     page.get_by_label("Password", exact=True).fill(password)
     page.get_by_role("button", name="Sign in", exact=True).click()
-    page.wait_for_url("**/console/**")
+
+
+def _add_app(page: Page) -> None:
+    page.goto("/account/security/authenticator")
+    secret = base64.b32decode(page.locator(".secret code").inner_text().replace(" ", ""))
+    page.fill("#code", app_code(secret))
+    page.get_by_role("button", name="Add the app").click()
+    page.wait_for_url("**/account/security/codes")
 
 
 def _password(printed: Mapping[str, Any], username: str) -> str:

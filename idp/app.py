@@ -11,7 +11,6 @@ from idp import api
 from idp.api import docs
 from idp.config import Settings
 from idp.directory import permissions
-from idp.directory.factors import service as factors
 from idp.early_app import EXTENSION, create_front
 from idp.oauth import browser_door, management_bearer
 from idp.pages import blueprints as pages
@@ -58,7 +57,7 @@ def setup_gate(app: Flask, _settings: Settings) -> None:
         authenticate=management_bearer.authenticate_bearer,
         has_permission=permissions.has_permission,
         permitting_tenants=permissions.permitting_tenants,
-        lacks_level=factors.lacks_level,
+        lacks_level=management_bearer.lacks_level,
     )
 
 

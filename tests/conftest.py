@@ -608,9 +608,10 @@ def live_server(
         workers: int = 1,
         arguments: tuple[str, ...] = ("--no-worker",),
         host: str = "127.0.0.1",
+        port: int | None = None,
         **fields: Any,
     ) -> LiveServer:
-        port = free_port()
+        port = port or free_port()
         if workers > 1 and not settings.redis_url:
             fields.setdefault("redis_url", request.getfixturevalue("valkey_url"))
         given = {name: getattr(settings, name) for name in settings.model_fields_set}

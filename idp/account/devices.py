@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import NotFound
 from idp.platform.issuer import Issuer
+from idp.platform.sessions import service as sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +30,19 @@ class Sent:
     """Of browser and system, for the mail about a device that is new."""
 
 
-def is_remembered(session: Session, issuer: Issuer, user: User, sent: Sent) -> bool:
-    """Return whether the device of a cookie is remembered for a person who proved a first factor.
+def remembered_until(session: Session, issuer: Issuer, user: User, sent: Sent) -> datetime | None:
+    """Return until when the device of a cookie is remembered for a person; None: it is not.
 
-    A value that was used before is a copy: it ends the device for everybody who used it, since
-    nobody can say who has the original.
+    The person has proved a first factor. A value that was used before is a copy: it ends the device
+    for everybody who used it, since nobody can say who has the original.
     """
     device = devices.find(session, issuer, sent.cookie)
     if device is None:
-        return False
+        return None
     if device.value is Value.OLD:
         _end_copied(session, issuer, user, device)
-        return False
-    return devices.is_remembered(session, device, user)
-
-
-def may_be_remembered(session: Session) -> bool:
-    """Return whether people may choose not to be asked for the second factor on a device."""
-    return devices.remembered_days(session) > 0
+        return None
+    return devices.remembered_until(session, device, user)
 
 
 def note_sign_in(
@@ -78,12 +75,14 @@ def note_sign_in(
 
 def _end_copied(session: Session, issuer: Issuer, user: User, device: Presented) -> None:
     if devices.end(session, device.row):
+        sessions.end_trust(session, user.id)
         events.record(session, Tag.DEVICE_COPIED, issuer, user)
 
 
 def stop_remembering(session: Session, issuer: Issuer, user: User) -> int:
     """Ask a person for the second factor again on all their devices; return their number."""
     count = devices.stop_remembering(session, user.id)
+    sessions.end_trust(session, user.id)
     if count:
         events.record(session, Tag.DEVICES_FORGOTTEN, issuer, user, {"count": count})
     return count
@@ -93,6 +92,7 @@ def remove(session: Session, issuer: Issuer, user: User, device_id: int) -> None
     """Remove a device from a person's own list; raise NotFound where it is not in it."""
     if not devices.remove(session, user.id, device_id):
         raise NotFound
+    sessions.end_trust(session, user.id)
     events.record(session, Tag.DEVICE_REMOVED, issuer, user)
 
 
@@ -103,5 +103,6 @@ def revoke(session: Session, user: User, device_id: int, *, tenant_id: int, by: 
     """
     if not devices.remove(session, user.id, device_id):
         raise NotFound
+    sessions.end_trust(session, user.id)
     target = f"user:{user.id}"
     audit.record(session, Tag.DEVICE_REVOKED, user_id=by, tenant_id=tenant_id, target=target)

@@ -74,6 +74,13 @@ def new_device(session: Session, issuer: Issuer, user: User, device: str, locale
     _mail(session, issuer, user, "new_device", locale, device=device, link=link)
 
 
+def exemption_used(session: Session, issuer: Issuer, administrator: User, user: User) -> None:
+    """Notify an administrator that an exempt person signed in without a second factor."""
+    if notify.is_plain_address(administrator.email or ""):
+        locale = administrator.locale or ""
+        _mail(session, issuer, administrator, "exemption_used", locale, name=user.username)
+
+
 def address_changed(
     session: Session, issuer: Issuer, channel: Channel, old: str, locale: str
 ) -> None:

@@ -34,7 +34,7 @@ def change(
         issuer,
         user.id,
         user.security_stamp,
-        Authentication(browser.acr, browser.amr, mfa_at=browser.mfa_at),
+        Authentication(browser.acr, browser.amr, mfa_at=browser.mfa_at, phr_at=browser.phr_at),
         remember=browser.remember,
         replaces=browser,
     )

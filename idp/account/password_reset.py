@@ -182,6 +182,7 @@ def reset(session: Session, issuer: Issuer, token: str, password: str, locale: s
         return None
     stamp = user.security_stamp
     users.set_password(session, user, password)
+    user.password_reset_at = user.password_changed_at
     key = onetime.use(session, PURPOSE, token)
     if key is None or key.security_stamp != stamp:
         return None

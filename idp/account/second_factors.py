@@ -6,24 +6,30 @@ ago, and is notified by mail.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from idp.account import devices, events, notices
 from idp.directory import levels
 from idp.directory.authentication.steps import Proof, amr_of, level_of
-from idp.directory.factors import enrolment, passkeys, recovery
+from idp.directory.factors import enrolment, passkeys, recovery, sent_codes
 from idp.directory.factors import service as factors
 from idp.directory.factors.passkey_answers import RefusedAnswerError
 from idp.directory.factors.passkeys import Claim, Finding
+from idp.directory.factors.sent_codes import Way
 from idp.directory.factors.service import Factor
+from idp.directory.policies import rules
+from idp.directory.policies import sign_in as policies
+from idp.directory.policies.rules import SecondFactor
+from idp.directory.registration.codes import Wait
 from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.oauth.visitor import Visitor
-from idp.platform import clock, runtime
+from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import NotFound, Unprocessable
@@ -37,6 +43,9 @@ HIGHEST = timedelta(minutes=10)
 """How long after the second factor was proven the factors may be changed."""
 FIRST = timedelta(minutes=5)
 """How long after the sign-in a person without a second factor may add one."""
+OFFERED_AGAIN = timedelta(days=30)
+"""How long a person is offered no second factor after they put it off."""
+_SENT = {Way.MAIL: Proof.MAIL_CODE, Way.SMS: Proof.SMS_CODE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,14 @@ class ConfirmedApp:
     key: str
     """The secret, as the form carries it."""
     code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewPasskey:
+    """The answer of a passkey that a person has made, and what they call it."""
+
+    claim: Claim
     name: str
 
 
@@ -152,6 +169,60 @@ def step_up_by_passkey(
     return _raise_level(session, issuer, visitor, proofs) if proofs else None
 
 
+def send_code(
+    session: Session, issuer: Issuer, user: User, way: str, owner: str, locale: str
+) -> Wait | None:
+    """Send a code as a second factor; return how long to wait where that is refused.
+
+    `owner` names the attempt or session that it counts for. The caller commits, or rolls back when
+    a wait is returned. Raise NotFound for a way that is not open to the person.
+    """
+    for target in factors.targets_of(session, user):
+        if target.way == way:
+            return sent_codes.send(session, issuer, user, target, owner, locale)
+    raise NotFound
+
+
+def prove_sent_code(
+    session: Session, issuer: Issuer, user: User, owner: str, code: str
+) -> Proof | None:
+    """Check a code that was sent to a person; return None when it is refused.
+
+    The caller commits in both cases. Raise TooManyRequests after too many wrong ones.
+    """
+    way = factors.prove_sent_code(session, user, owner, code)
+    if way is None:
+        events.record(session, Tag.FACTOR_REFUSED, issuer, user)
+        return None
+    return _SENT[way]
+
+
+def step_up_by_sent_code(
+    session: Session, issuer: Issuer, visitor: Visitor, owner: str, code: str
+) -> str | None:
+    """Check a code that was sent and raise the level of a live session, as `step_up` does."""
+    proof = prove_sent_code(session, issuer, visitor.user, owner, code)
+    return None if proof is None else _raise_level(session, issuer, visitor, [proof])
+
+
+def is_offered(session: Session, issuer: Issuer, user: User) -> bool:
+    """Return whether a person is offered a second factor: they have none, nor put it off lately."""
+    declined_at = user.factor_declined_at
+    if declined_at is not None and declined_at > clock.now() - OFFERED_AGAIN:
+        return False
+    is_allowed = bool(offered_kinds(session, issuer, user))
+    return is_allowed and not factors.is_enabled(session, user.id)
+
+
+def decline_offer(session: Session, user: User) -> None:
+    """Note that a person puts off adding a second factor."""
+    statement = update(User).where(User.id == user.id)
+    session.execute(
+        statement.values(factor_declined_at=clock.now(), updated_at=User.updated_at),
+        execution_options={"synchronize_session": False},
+    )
+
+
 def _raise_level(
     session: Session, issuer: Issuer, visitor: Visitor, proofs: Sequence[Proof]
 ) -> str | None:
@@ -190,14 +261,39 @@ def must_step_up(session: Session, issuer: Issuer, visitor: Visitor) -> bool:
     return standing.has_factor and not standing.may_change
 
 
+def _check_allowed(
+    session: Session, issuer: Issuer, user: User, kind: str, client_id: str | None
+) -> None:
+    """Refuse a kind of second factor that the policy does not allow."""
+    asked = policies.asked_of(session, issuer, user.id, client_id)
+    if kind not in asked.required.factors:
+        raise Unprocessable(N_("This kind of second factor is not allowed here."))
+
+
+def offered_kinds(session: Session, issuer: Issuer, user: User) -> Collection[str]:
+    """Return the kinds of second factors that a person may add without being asked for one."""
+    required = policies.asked_of(session, issuer, user.id).required
+    if required.second_factor == SecondFactor.OFF and not factors.has_any(session, user.id):
+        return ()
+    return required.factors
+
+
 def add_app(
-    session: Session, issuer: Issuer, user: User, new: ConfirmedApp, locale: str
+    session: Session,
+    issuer: Issuer,
+    user: User,
+    new: ConfirmedApp,
+    locale: str,
+    client_id: str | None = None,
 ) -> Added | None:
     """Add an authenticator app; the first one comes with recovery codes.
 
-    Return None for a wrong code. The caller commits in both cases. Raise what `factors.add_app`
-    raises.
+    `client_id` is the application that requests the sign-in. Return None for a wrong code. The
+    caller commits in both cases. Raise Unprocessable where apps are not allowed, and what
+    `factors.add_app` and `factors.lock_for_addition` raise.
     """
+    _check_allowed(session, issuer, user, rules.TOTP, client_id)
+    factors.lock_for_addition(session, user)
     is_first = not factors.has_any(session, user.id)
     if not factors.add_app(session, user, new.key, new.code, new.name):
         events.record(session, Tag.FACTOR_REFUSED, issuer, user)
@@ -209,26 +305,39 @@ def add_app(
 
 
 def add_app_in(
-    session: Session, issuer: Issuer, visitor: Visitor, new: ConfirmedApp, locale: str
+    session: Session,
+    issuer: Issuer,
+    visitor: Visitor,
+    new: ConfirmedApp,
+    locale: str,
+    client_id: str | None = None,
 ) -> Added | None:
     """Add an authenticator app, as `add_app` does, and raise the level of a live session."""
-    added = add_app(session, issuer, visitor.user, new, locale)
+    added = add_app(session, issuer, visitor.user, new, locale, client_id)
     if added is None:
         return None
     return replace(added, cookie=_raise_level(session, issuer, visitor, [Proof.TOTP]))
 
 
 def add_passkey(
-    session: Session, issuer: Issuer, user: User, claim: Claim, name: str, locale: str
+    session: Session,
+    issuer: Issuer,
+    user: User,
+    new: NewPasskey,
+    locale: str,
+    client_id: str | None = None,
 ) -> Added | None:
     """Add a passkey; the first factor of a person comes with recovery codes.
 
-    Return None for a refused answer. The caller commits in both cases. Raise Conflict beyond the
-    limit.
+    `client_id` is the application that requests the sign-in. Return None for a refused answer. The
+    caller commits in both cases. Raise Unprocessable where passkeys are not allowed, and Conflict
+    beyond the limit, or where the access has ended.
     """
+    _check_allowed(session, issuer, user, rules.PASSKEY, client_id)
+    factors.lock_for_addition(session, user)
     is_first = not factors.has_any(session, user.id)
     try:
-        passkey = passkeys.add(session, issuer, user, claim, name)
+        passkey = passkeys.add(session, issuer, user, new.claim, new.name)
     except RefusedAnswerError as refusal:
         events.record(session, Tag.FACTOR_REFUSED, issuer, user, {"reason": str(refusal)})
         return None
@@ -241,10 +350,15 @@ def add_passkey(
 
 
 def add_passkey_in(
-    session: Session, issuer: Issuer, visitor: Visitor, claim: Claim, name: str, locale: str
+    session: Session,
+    issuer: Issuer,
+    visitor: Visitor,
+    new: NewPasskey,
+    locale: str,
+    client_id: str | None = None,
 ) -> Added | None:
     """Add a passkey, as `add_passkey` does, and raise the level of a live session."""
-    added = add_passkey(session, issuer, visitor.user, claim, name, locale)
+    added = add_passkey(session, issuer, visitor.user, new, locale, client_id)
     if added is None:
         return None
     return replace(added, cookie=_raise_level(session, issuer, visitor, added.proofs))
@@ -271,7 +385,8 @@ def remove_passkey(
     if (passkey_id, issuer.tenant_id) not in {(row.id, row.issuer_tenant_id) for row in found}:
         raise NotFound
     others = [row for row in passkeys.usable(session, issuer, user.id) if row.id != passkey_id]
-    _refuse_last(session, len(factors.list_apps(session, user.id)) + len(others))
+    apps = factors.list_apps(session, user.id)
+    _refuse_last(session, issuer, user, apps=len(apps), passkeys_left=len(others))
     if not factors.remove_passkey(session, issuer, user.id, passkey_id):
         raise NotFound
     events.record(session, Tag.FACTOR_REMOVED, issuer, user, {"factor": PASSKEY})
@@ -287,7 +402,8 @@ def remove_app(session: Session, issuer: Issuer, user: User, app_id: int, locale
     apps = factors.list_apps(session, user.id)
     if app_id not in {app.id for app in apps}:
         raise NotFound
-    _refuse_last(session, len(apps) - 1 + len(passkeys.usable(session, issuer, user.id)))
+    usable = passkeys.usable(session, issuer, user.id)
+    _refuse_last(session, issuer, user, apps=len(apps) - 1, passkeys_left=len(usable))
     if not factors.remove_app(session, user.id, app_id):
         raise NotFound
     events.record(session, Tag.FACTOR_REMOVED, issuer, user, {"factor": Factor.TOTP})
@@ -295,9 +411,14 @@ def remove_app(session: Session, issuer: Issuer, user: User, app_id: int, locale
     notices.authenticator_removed(session, issuer, user, locale)
 
 
-def _refuse_last(session: Session, left: int) -> None:
+def _refuse_last(
+    session: Session, issuer: Issuer, user: User, *, apps: int, passkeys_left: int
+) -> None:
     """Refuse to leave a person without a factor that works here where one is required."""
-    if left == 0 and runtime.of(session).settings.second_factor == "required":
+    wanted = policies.asked_of(session, issuer, user.id).required.wanted
+    if wanted == levels.PHR and passkeys_left == 0:
+        raise Unprocessable(N_("A passkey is required here. Add another one first."))
+    if wanted != levels.PWD and apps + passkeys_left == 0:
         raise Unprocessable(
             N_("A second factor is required here. Add another app or passkey first.")
         )
@@ -334,6 +455,6 @@ def reset(session: Session, issuer: Issuer, user: User, locale: str) -> int:
 
 def check_stated(session: Session, user: User, *, has_factor: bool | None) -> None:
     """Raise Unprocessable where a request states something else than whether there is a factor."""
-    if has_factor is not None and has_factor != factors.has_any(session, user.id):
+    if has_factor is not None and has_factor != factors.is_enabled(session, user.id):
         message = N_("Second factors are added by the person alone, and removed by a reset.")
         raise Unprocessable.at("two_factor_enabled", message)

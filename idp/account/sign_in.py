@@ -9,15 +9,25 @@ from sqlalchemy.orm import Session
 
 from idp.account import devices, events, notices, second_factors
 from idp.account.devices import Sent
-from idp.account.second_factors import Added, ConfirmedApp
+from idp.account.second_factors import Added, ConfirmedApp, NewPasskey
 from idp.directory import levels
 from idp.directory.authentication import attempts
 from idp.directory.authentication import service as authentication
 from idp.directory.authentication.attempts import OpenAttempt
 from idp.directory.authentication.service import Kind, SignInPolicy
-from idp.directory.authentication.steps import Proof, Step, amr_of, level_of, next_step
-from idp.directory.factors import passkeys
+from idp.directory.authentication.steps import (
+    Progress,
+    Proof,
+    Step,
+    amr_of,
+    level_of,
+    next_step,
+)
+from idp.directory.devices import service as device_rules
+from idp.directory.factors import enrolment, passkeys
 from idp.directory.factors.passkeys import Claim
+from idp.directory.policies import sign_in as policies
+from idp.directory.policies.snapshot import Asked
 from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
 from idp.directory.users.models import User
@@ -55,6 +65,17 @@ class Outcome:
     remember: bool
     device: str | None = None
     """Cookie of the device; None: the browser has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """What a session starts with."""
+
+    proofs: tuple[Proof, ...] = (Proof.PASSWORD,)
+    auth_time: datetime | None = None
+    """When the first factor was proven; None: now."""
+    trusted_until: datetime | None = None
+    """Until when a remembered device takes the place of the second factor; None: it does not."""
 
 
 def with_password(
@@ -148,12 +169,16 @@ def proceed(
     device takes the place of the second factor at a new sign-in; people who are signed in and
     prove once more who they are prove all of it.
     """
-    progress = attempts.progress_of(session, user, proofs)
+    asked = policies.asked_of(session, issuer, user.id, client_id)
+    progress = attempts.progress_of(session, issuer, user, proofs, asked)
+    trusted_until = None
     if (
         next_step(progress) is Step.SECOND
+        and levels.satisfies(progress.reach, progress.wanted)
         and not _is_signed_in(session, issuer, user, cookie)
-        and devices.is_remembered(session, issuer, user, sent)
     ):
+        trusted_until = devices.remembered_until(session, issuer, user, sent)
+    if trusted_until is not None:
         progress = replace(progress, wanted=levels.PWD)
     step = next_step(progress)
     device = None
@@ -163,10 +188,28 @@ def proceed(
         )
     else:
         value = start(
-            session, issuer, user, cookie, proofs=proofs, client_id=client_id, remember=remember
+            session,
+            issuer,
+            user,
+            cookie,
+            Proven(proofs, trusted_until=trusted_until),
+            client_id=client_id,
+            remember=remember,
         )
+        _note_exemption(session, issuer, user, asked, proofs)
         device = devices.note_sign_in(session, issuer, user, sent)
     return Outcome(step, value, remember, device)
+
+
+def _note_exemption(
+    session: Session, issuer: Issuer, user: User, asked: Asked, proofs: tuple[Proof, ...]
+) -> None:
+    """Record a sign-in without what a policy requires of others, and notify who administers."""
+    if not levels.satisfies(level_of(proofs), asked.waived):
+        details = {"tenant_id": asked.tenant_id}
+        events.record(session, Tag.EXEMPTION_USED, issuer, user, details)
+        for administrator in policies.administrators_of(session, asked.tenant_id):
+            notices.exemption_used(session, issuer, administrator, user)
 
 
 def _is_signed_in(session: Session, issuer: Issuer, user: User, cookie: str | None) -> bool:
@@ -212,6 +255,28 @@ def with_enrolment_code(session: Session, issuer: Issuer, attempt: OpenAttempt, 
     return True
 
 
+def with_sent_code(
+    session: Session,
+    issuer: Issuer,
+    attempt: OpenAttempt,
+    code: str,
+    cookie: str | None,
+    sent: Sent,
+    *,
+    remember_device: bool = False,
+) -> Outcome | None:
+    """Check a code that was sent for this attempt and go on, as `with_code` does."""
+    proof = second_factors.prove_sent_code(session, issuer, attempt.user, attempt.owner, code)
+    if proof is None:
+        attempts.count_failure(session, attempt)
+        return None
+    if Proof.ENROLMENT_CODE in attempt.proofs:
+        enrolment.forget(session, attempt.user.id)
+    attempt.row.remember_device = remember_device
+    attempts.add_proofs(session, attempt, [proof])
+    return finish(session, issuer, attempt, cookie, sent)
+
+
 def with_second_passkey(
     session: Session,
     issuer: Issuer,
@@ -219,24 +284,28 @@ def with_second_passkey(
     claim: Claim,
     cookie: str | None,
     sent: Sent,
+    *,
+    remember_device: bool = False,
 ) -> Outcome | None:
     """Check the answer of a passkey of a known person and go on, as `with_code` does."""
     proofs = second_factors.prove_passkey(session, issuer, attempt.user, claim, sent.locale)
     if not proofs:
         attempts.count_failure(session, attempt)
         return None
+    attempt.row.remember_device = remember_device
     attempts.add_proofs(session, attempt, proofs)
     return finish(session, issuer, attempt, cookie, sent)
 
 
 def with_new_passkey(
-    session: Session, issuer: Issuer, attempt: OpenAttempt, claim: Claim, name: str, locale: str
+    session: Session, issuer: Issuer, attempt: OpenAttempt, new: NewPasskey, locale: str
 ) -> Added | None:
     """Add the passkey that a person sets up to sign in; return None for a refused answer.
 
     The caller commits in both cases. Raise what `second_factors.add_passkey` raises.
     """
-    added = second_factors.add_passkey(session, issuer, attempt.user, claim, name, locale)
+    client_id = attempt.client_id
+    added = second_factors.add_passkey(session, issuer, attempt.user, new, locale, client_id)
     if added is None:
         attempts.count_failure(session, attempt)
     else:
@@ -251,7 +320,8 @@ def with_new_app(
 
     The caller commits in both cases. Raise what `second_factors.add_app` raises.
     """
-    added = second_factors.add_app(session, issuer, attempt.user, new, locale)
+    client_id = attempt.client_id
+    added = second_factors.add_app(session, issuer, attempt.user, new, locale, client_id)
     if added is None:
         attempts.count_failure(session, attempt)
     else:
@@ -283,9 +353,32 @@ def with_new_password(
     return finish(session, issuer, attempt, cookie, sent)
 
 
-def due_step(session: Session, attempt: OpenAttempt) -> Step:
+def progress_of(session: Session, issuer: Issuer, attempt: OpenAttempt) -> Progress:
+    """Return what decides the next step of an attempt."""
+    asked = policies.asked_of(session, issuer, attempt.user.id, attempt.client_id)
+    return attempts.progress_of(session, issuer, attempt.user, attempt.proofs, asked)
+
+
+def due_step(session: Session, issuer: Issuer, attempt: OpenAttempt) -> Step:
     """Return the step of an attempt whose turn it is."""
-    return next_step(attempts.progress_of(session, attempt.user, attempt.proofs))
+    return next_step(progress_of(session, issuer, attempt))
+
+
+def put_off(
+    session: Session, issuer: Issuer, attempt: OpenAttempt, cookie: str | None, sent: Sent
+) -> Outcome | None:
+    """Go on with a sign-in without a second factor that may be set up later, as `finish` does."""
+    progress = progress_of(session, issuer, attempt)
+    if progress.may_put_off and next_step(progress) is Step.ENROL:
+        attempts.add_proofs(session, attempt, [Proof.PUT_OFF])
+        note_put_off(session, issuer, attempt.user)
+    return finish(session, issuer, attempt, cookie, sent)
+
+
+def note_put_off(session: Session, issuer: Issuer, user: User) -> None:
+    """Note that a person was asked to set up a second factor and put it off."""
+    policies.note_asked(session, user)
+    events.record(session, Tag.FACTOR_PUT_OFF, issuer, user)
 
 
 def finish(
@@ -299,29 +392,31 @@ def finish(
 
     `cookie` is the session cookie that the browser sent; its session is replaced.
     """
-    step, row = due_step(session, attempt), attempt.row
+    row, user = attempt.row, attempt.user
+    asked = policies.asked_of(session, issuer, user.id, row.client_id)
+    step = next_step(attempts.progress_of(session, issuer, user, attempt.proofs, asked))
     if step is not Step.DONE:
         return Outcome(step, None, row.remember)
     if not attempts.use(session, attempt):
         return None
+    has_both = level_of(attempt.proofs) != levels.PWD
+    days = device_rules.remembered_days(session, user.id)
+    is_remembered = row.remember_device and has_both and days > 0
     value = start(
         session,
         issuer,
-        attempt.user,
+        user,
         cookie,
-        proofs=attempt.proofs,
+        Proven(
+            attempt.proofs,
+            row.created_at,
+            clock.now() + timedelta(days=days) if is_remembered else None,
+        ),
         client_id=row.client_id,
         remember=row.remember,
-        auth_time=row.created_at,
     )
-    has_both = level_of(attempt.proofs) != levels.PWD and devices.may_be_remembered(session)
-    device = devices.note_sign_in(
-        session,
-        issuer,
-        attempt.user,
-        sent,
-        is_remembered=row.remember_device and has_both,
-    )
+    _note_exemption(session, issuer, user, asked, attempt.proofs)
+    device = devices.note_sign_in(session, issuer, user, sent, is_remembered=is_remembered)
     return Outcome(step, value, row.remember, device)
 
 
@@ -330,22 +425,22 @@ def start(
     issuer: Issuer,
     user: User,
     cookie: str | None,
+    proven: Proven | None = None,
     *,
-    proofs: tuple[Proof, ...] = (Proof.PASSWORD,),
     client_id: str | None,
     remember: bool = False,
-    auth_time: datetime | None = None,
 ) -> str:
     """Start a session of a person who has proved all that is asked for; return its cookie.
 
-    `cookie` is the session cookie that the browser sent; its session is replaced. `auth_time` is
-    when the first factor was proven, by default now.
+    `cookie` is the session cookie that the browser sent; its session is replaced. Without `proven`
+    it was the password, just now.
     """
+    proven = proven or Proven()
     own = tenants.memberships(session, user.id, issuer)
     if len(own) == 1:
         # The person will not be asked to choose an organisation.
         tenants.confirm_member(session, own[0].id, user.id)
-    level, amr = level_of(proofs), amr_of(proofs)
+    level, amr = level_of(proven.proofs), amr_of(proven.proofs)
     now = clock.now()
     mfa_at = None if level == levels.PWD else now
     phr_at = now if level == levels.PHR else None
@@ -354,7 +449,7 @@ def start(
         issuer,
         user.id,
         user.security_stamp,
-        Authentication(level, amr, auth_time, mfa_at, phr_at),
+        Authentication(level, amr, proven.auth_time, mfa_at, phr_at, proven.trusted_until),
         remember=remember,
         replaces=sessions.find(session, issuer, cookie),
     )

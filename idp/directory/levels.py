@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from idp.platform import clock
 from idp.platform.issuer import Issuer
 
 PWD = "pwd"  # noqa: S105 - names a level
@@ -26,6 +28,19 @@ class SignIn:
     acr: str
     auth_time: int
     """Seconds since 1970."""
+
+
+def held(mfa_at: datetime | None, phr_at: datetime | None, minutes: int) -> str:
+    """Return the level of a session; it ends `minutes` after its proof, with 0 it does not."""
+    for level, proven_at in ((PHR, phr_at), (MFA, mfa_at)):
+        if proven_at is not None and (not minutes or proven_at >= holding_since(minutes)):
+            return level
+    return PWD
+
+
+def holding_since(minutes: int) -> datetime:
+    """Return when a level must have been proven to hold now."""
+    return clock.now() - timedelta(minutes=minutes)
 
 
 def reachable(issuer: Issuer) -> tuple[str, ...]:

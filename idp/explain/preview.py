@@ -146,6 +146,10 @@ def _visitor(recorder: Recorder, wish: Wish, user: User) -> SignedIn:
         auth_time=clock.now(),
         acr=levels.HIGHEST,  # whatever the client asks for is met
         amr=["pwd"],
+        mfa_at=clock.now(),
+        phr_at=clock.now(),
+        trusted_until=None,
+        asked_at=None,
         tenant_id=None,
         tenant_ids=(wish.tenant.id,) if belongs else (),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -23,10 +24,15 @@ from sqlalchemy.orm import aliased
 
 from idp.directory import levels
 from idp.directory.clients.snapshot import ClientView
+from idp.directory.policies import snapshot as policies
+from idp.directory.policies.models import Policy, RolePolicy
+from idp.directory.policies.rules import NOTHING, Required
+from idp.directory.roles.models import Role
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.users.models import User
 from idp.oauth import visitor as visitors
 from idp.oauth.authorization_request import Approved, ValidatedRequest
+from idp.oauth.checks.levels import LevelRequest
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.id_tokens import may_request
 from idp.oauth.models import AuthorizationCode, Grant
@@ -35,6 +41,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
 from idp.platform.db import AtomicWrite, BigInt, new_row
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.secrets import digest, random_token
 from idp.platform.sessions import service as sessions
 from idp.platform.sessions.models import BrowserSession
@@ -117,14 +124,17 @@ async def grant_at_once(
     """Find the person and make grant and code by one statement, and return the code.
 
     That is done only where `decide` would find everything settled: a session that needs no new
-    sign-in and has the level asked for, a client that needs no consent, and exactly one tenant that
-    fits. None: nothing was done.
+    sign-in and has the level that request and policy ask for, a client that needs no consent, and
+    exactly one tenant that fits. None: nothing was done.
     """
     client = validated.client
     if not cookie or not _is_settled(validated):
         return None
+    policy = await _policy_of(storage, validated)
+    if policy is None:
+        return None
     code, now = random_token(), clock.now()
-    max_age, asked = validated.max_age, validated.levels
+    max_age = validated.max_age
     given = {
         **_values_of_request(validated, validated.scopes, None, code),
         **visitors.live_values(validated.back.issuer, cookie),
@@ -133,13 +143,56 @@ async def grant_at_once(
         "only_tenant": validated.tenant_id if client.tenant_id is None else client.tenant_id,
         "seen_after": now - sessions.SEEN_EVERY,
         "signed_in_at": _ALWAYS if max_age is None else now - timedelta(seconds=max_age),
-        **{
-            f"acr_of_{level}": asked.stated(level) if asked.is_met(level) else None
-            for level in levels.LEVELS
-        },
+        **_values_of_levels(validated.levels, policy.required),
     }
-    found = await storage.write_and_read(_AT_ONCE, given)
+    statement = _AT_ONCE if policy.is_of_tenant else _AT_ONCE_WITHOUT_OWN
+    found = await storage.write_and_read(statement, given)
     return None if found is None else code
+
+
+@dataclass(frozen=True, slots=True)
+class _Policy:
+    """What is required of everybody in the tenant that a request is for."""
+
+    required: Required
+    is_of_tenant: bool
+    """Whether that is so of the tenant, or only of tenants without a policy of their own."""
+
+
+async def _policy_of(storage: Storage, validated: ValidatedRequest) -> _Policy | None:
+    """Return what policies require, from memory; None: it depends on the roles of the person."""
+    if not await storage.look_up(policies.any_level):
+        return _Policy(NOTHING, is_of_tenant=True)
+    client, issuer_id = validated.client, validated.back.issuer.tenant_id
+    known = validated.tenant_id if client.tenant_id is None else client.tenant_id
+    tenant_id = PLATFORM_TENANT_ID if known is None else known
+    with_roles = await storage.look_up(policies.with_roles)
+    if policies.any_role(with_roles, tenant_id, issuer_id):
+        return None
+    required = await storage.look_up(policies.own, tenant_id)
+    if required is None:
+        required = await storage.look_up(policies.floor)
+    return _Policy(required, is_of_tenant=known is not None)
+
+
+def _values_of_levels(asked: LevelRequest, required: Required) -> dict[str, Any]:
+    """Return which `acr` a session of each level gets; None: it has to be raised first.
+
+    A session of a remembered device gets that of its level where a policy asks for more, but for
+    a passkey: whether the person has one is not known here.
+    """
+    now, minutes, wanted = clock.now(), required.level_minutes, required.wanted
+    stated = {
+        level: asked.stated(level) if asked.is_met(level) else None for level in levels.LEVELS
+    }
+    enough = {level: levels.satisfies(level, wanted) for level in levels.LEVELS}
+    may_be_trusted = wanted != levels.PHR
+    return {
+        **{f"acr_of_{level}": stated[level] if enough[level] else None for level in stated},
+        "acr_of_trusted": stated[levels.PWD] if may_be_trusted else None,
+        "level_after": levels.holding_since(minutes) if minutes else _ALWAYS,
+        "trusted_after": now - timedelta(days=required.device_days),
+    }
 
 
 def _is_settled(validated: ValidatedRequest) -> bool:
@@ -171,20 +224,32 @@ def _fits(membership: Any, tenant: Any) -> ColumnElement[bool]:
 _OTHER, _OTHER_TENANT = aliased(Membership), aliased(Tenant)
 _ACR = case(
     *(
-        (BrowserSession.acr == level, bindparam(f"acr_of_{level}", type_=String))
-        for level in reversed(levels.LEVELS[1:])
+        (proven_at >= bindparam("level_after"), bindparam(f"acr_of_{level}", type_=String))
+        for level, proven_at in (
+            (levels.PHR, BrowserSession.phr_at),
+            (levels.MFA, BrowserSession.mfa_at),
+        )
     ),
-    else_=bindparam(f"acr_of_{levels.LEVELS[0]}", type_=String),
+    (
+        and_(
+            BrowserSession.trusted_until > bindparam("now"),
+            BrowserSession.auth_time > bindparam("trusted_after"),
+        ),
+        bindparam("acr_of_trusted", type_=String),
+    ),
+    else_=bindparam(f"acr_of_{levels.PWD}", type_=String),
 )
 """What tokens state of the level of the session; NULL: it is not what the request asks for."""
 _PERSON = (
     *(User.id, Tenant.id, BrowserSession.id, BrowserSession.sid, User.security_stamp),
     *(BrowserSession.auth_time, _ACR, BrowserSession.amr),
 )
-_AT_ONCE = AtomicWrite(
-    insert(cast("Table", Grant.__table__)).from_select(
-        [*_FOUND, *_KNOWN],
-        select(*_PERSON, *(bindparam(name, type_=Grant.__table__.c[name].type) for name in _KNOWN))
+
+
+def _at_once(*conditions: ColumnElement[bool]) -> AtomicWrite:
+    known = (bindparam(name, type_=Grant.__table__.c[name].type) for name in _KNOWN)
+    found = (
+        select(*_PERSON, *known)
         .select_from(BrowserSession)
         .join(User, User.id == BrowserSession.user_id)
         .join(Membership, Membership.user_id == User.id)
@@ -196,17 +261,29 @@ _AT_ONCE = AtomicWrite(
             BrowserSession.auth_time >= bindparam("signed_in_at"),
             _ACR.is_not(None),
             ~exists().where(_fits(_OTHER, _OTHER_TENANT), _OTHER.id != Membership.id),
+            *conditions,
+        )
+    )
+    return AtomicWrite(
+        insert(cast("Table", Grant.__table__)).from_select(
+            [*_FOUND, *_KNOWN], found, include_defaults=False
         ),
-        include_defaults=False,
-    ),
-    AuthorizationCode,
-    AuditEvent,
-    found=(Grant.user_id, Grant.tenant_id),
-    grant_id=lambda grant: grant.id,
-    target=_target,
-    user_id=lambda grant: grant.grant_user_id,
-    tenant_id=lambda grant: grant.grant_tenant_id,
+        AuthorizationCode,
+        AuditEvent,
+        found=(Grant.user_id, Grant.tenant_id),
+        grant_id=lambda grant: grant.id,
+        target=_target,
+        user_id=lambda grant: grant.grant_user_id,
+        tenant_id=lambda grant: grant.grant_tenant_id,
+    )
+
+
+_AT_ONCE = _at_once()
+_AT_ONCE_WITHOUT_OWN = _at_once(
+    ~exists().where(Policy.tenant_id == Tenant.id, Policy.tenant_id != PLATFORM_TENANT_ID),
+    ~exists().where(Role.tenant_id == Tenant.id, RolePolicy.role_id == Role.id),
 )
+"""Only for tenants in which nothing more is required than by the platform."""
 
 
 def _kept_claims(

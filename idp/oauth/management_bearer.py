@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
+from idp.directory import levels
+from idp.directory.factors import service as factors
+from idp.directory.policies import snapshot as policies
 from idp.directory.product import MANAGEMENT_API
 from idp.oauth.access_tokens import AccessToken, read_access_token
 from idp.platform.errors import InvalidToken
@@ -33,6 +36,18 @@ def authenticate_bearer(session: Session, issuer: Issuer, unverified_token: str)
         token_scopes=tuple(str(token.claims["scope"]).split()),
         audience=token.audience,
     )
+
+
+def lacks_level(session: Session, principal: Principal, wanted: str) -> bool:
+    """Return whether a person signed in with less than a level that they can or must reach."""
+    if principal.user_id is None or principal.tenant_id is None:
+        return False
+    if levels.satisfies(principal.acr, wanted):
+        return False
+    asked = policies.of_person(
+        session, principal.tenant_id, principal.issuer_tenant_id, principal.user_id
+    )
+    return factors.is_required(session, principal.user_id, asked)
 
 
 def _management_scopes(token: AccessToken) -> frozenset[str]:

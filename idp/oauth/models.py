@@ -36,6 +36,8 @@ class AuthorizationRequest(Base):
     consented_scopes: Mapped[list[str] | None]
     """None: not asked yet; empty: refused."""
     consent_remember: Mapped[bool] = mapped_column(default=False)
+    level_declined: Mapped[bool] = mapped_column(default=False)
+    """Whether the person goes on without the level that is wished for."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     expires_at: Mapped[datetime] = mapped_column(index=True)
 

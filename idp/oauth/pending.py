@@ -16,7 +16,7 @@ from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
-from idp.oauth.checks import prompt, tenant
+from idp.oauth.checks import levels, prompt, tenant
 from idp.oauth.checks import scope as scopes_of
 from idp.oauth.models import AuthorizationRequest
 from idp.oauth.request import Pairs, Parameters
@@ -68,6 +68,8 @@ class Answers:
     tenant_id: int | None = None
     consented_scopes: tuple[str, ...] | None = None
     remember_consent: bool = False
+    level_declined: bool = False
+    """Whether the person goes on without the level that is wished for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +272,7 @@ def answers_of(row: AuthorizationRequest, handle: str, session_id: int | None) -
         row.tenant_id,
         None if scopes is None else tuple(scopes),
         row.consent_remember,
+        row.level_declined,
     )
 
 
@@ -322,6 +325,25 @@ def decide_consent(
     )
 
 
+def may_decline_level(session: Session, issuer: Issuer, handle: str, held: str) -> bool:
+    """Return whether a request merely wishes for more than the level that a session has."""
+    row = find(session, issuer, "authorize", handle)
+    if row is None:
+        return False
+    parameters = Parameters(parameters_of(session, row))
+    client = clients.find(session, parameters.require("client_id"))
+    if client is None:
+        return False
+    asked = levels.read(issuer, client, parameters, prompt.read_claims(parameters))
+    return asked.is_demand_met(held)
+
+
+def decline_level(session: Session, issuer: Issuer, handle: str, browser: BrowserSession) -> None:
+    """Note that the person goes on without the level that is wished for."""
+    row = get(session, issuer, "authorize", handle)
+    _answer(session, row, browser, level_declined=True)
+
+
 def refuse(session: Session, issuer: Issuer, handle: str) -> None:
     """Note that the person refuses a request, whether they are signed in or not."""
     row = get(session, issuer, "authorize", handle)
@@ -344,6 +366,7 @@ def _answer(
             "tenant_id": None,
             "consented_scopes": None,
             "consent_remember": False,
+            "level_declined": False,
         }
         values = kept | values
     session.execute(

@@ -57,6 +57,11 @@ class SignedIn:
     auth_time: datetime
     acr: str
     amr: list[str]
+    mfa_at: datetime | None
+    phr_at: datetime | None
+    trusted_until: datetime | None
+    asked_at: datetime | None
+    """When the person was first asked to set up a second factor that they may put off."""
     tenant_id: int | None
     """Membership chosen in this session."""
     tenant_ids: tuple[int, ...]
@@ -84,6 +89,10 @@ _SIGNED_IN = (
         BrowserSession.auth_time,
         BrowserSession.acr,
         BrowserSession.amr,
+        BrowserSession.mfa_at,
+        BrowserSession.phr_at,
+        BrowserSession.trusted_until,
+        User.second_factor_asked_at,
         BrowserSession.tenant_id,
         Tenant.id,
     )

@@ -18,7 +18,7 @@ from idp.directory.users.models import User
 from idp.pages.form import Form
 from idp.pages.messages import reasons, retry_message
 from idp.pages.passkeys import NameForm
-from idp.platform.errors import BadRequest, Conflict, TooManyRequests
+from idp.platform.errors import BadRequest, Conflict, TooManyRequests, Unprocessable
 from idp.platform.notify.messages import one_line
 from idp.platform.web.views import current_issuer, database
 
@@ -117,7 +117,7 @@ def add(form: Form, do: Callable[[], Added | None]) -> Added | Refusal | None:
         database().rollback()
         form.refuse(retry_message(refusal))
         return Refusal(refusal.status, refusal.retry_after)
-    except (BadRequest, Conflict) as problem:
+    except (BadRequest, Conflict, Unprocessable) as problem:
         database().rollback()
         form.refuse(reasons(problem)[0])
         return Refusal(400)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from flask_babel import gettext, ngettext
 
+from idp.directory.registration.codes import Wait
 from idp.platform.errors import Busy, Problem, TooManyRequests
 from idp.platform.translation import Filled
 
@@ -39,6 +40,14 @@ def retry_message(refusal: TooManyRequests | Busy) -> str:
     if isinstance(refusal, Busy):
         return translate(refusal.detail)
     return wait_message(refusal.retry_after)
+
+
+def send_refusal(wait: Wait) -> str:
+    """Return why no further code is sent to a visitor."""
+    if wait.is_for_the_day:
+        text: str = gettext("No more codes can be sent to you today. Please try again tomorrow.")
+        return text
+    return wait_message(wait.seconds)
 
 
 def wait_message(seconds: int) -> str:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import base64
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from sqlalchemy import func, select
 
-from idp.directory.factors import recovery, totp
+from idp.account import second_factors
+from idp.account.second_factors import ConfirmedApp
+from idp.directory.factors import enrolment, recovery, totp
 from idp.directory.factors import service as factors
-from idp.directory.factors.models import RecoveryCode, Totp
+from idp.directory.factors.models import EnrolmentCode, RecoveryCode, Totp
 from idp.directory.factors.service import Factor
 from idp.directory.tenants import service as tenants
+from idp.directory.users import service as users
+from idp.directory.users.models import User
 from idp.platform import clock as wall
 from idp.platform import runtime as runtimes
 from idp.platform.errors import BadRequest, Conflict, TooManyRequests
@@ -226,3 +231,79 @@ def test_secrets_move_to_a_new_root_secret_and_codes_are_counted_that_cannot(ses
 
 def _roots(process):
     return [root.decode() for root in process.keyring._roots.values()]
+
+
+# A reset ends what was begun before it
+
+
+def test_a_session_from_before_a_reset_adds_nothing_after_it(session, runtime):
+    ann = add_person(session)
+    issuer = tenants.issuer_of(session, 1)
+    new = factors.new_app(session, issuer, ann)
+    session.commit()
+    with runtime.sessions() as own:
+        second_factors.reset(own, issuer, own.get_one(User, ann.id), "en")
+        enrolment.issue(own, ann.id)
+        users.end_access(own, own.get_one(User, ann.id))
+        own.commit()
+    with pytest.raises(Conflict, match="ended meanwhile"):
+        second_factors.add_app(session, issuer, ann, confirmed(new), "en")
+    session.rollback()
+    assert session.scalars(select(Totp)).all() == []
+    assert enrolment.find(session, ann.id) is not None
+
+
+def test_an_addition_and_a_reset_at_once_leave_one_of_them_alone(session, runtime, clock):
+    issuer = tenants.issuer_of(session, 1)
+    for number in range(6):
+        ann = add_person(session, f"ann{number}")
+        add_authenticator(session, ann)
+        barrier = Barrier(2, timeout=30)
+
+        def add(user_id=ann.id, barrier=barrier):
+            with runtime.sessions() as own:
+                user = own.get_one(User, user_id)
+                new = factors.new_app(own, issuer, user)
+                own.commit()
+                barrier.wait()
+                try:
+                    second_factors.add_app(own, issuer, user, confirmed(new), "en")
+                except Conflict:
+                    own.rollback()
+                    return False
+                own.commit()
+                return True
+
+        def reset(user_id=ann.id, barrier=barrier):
+            with runtime.sessions() as own:
+                user = own.get_one(User, user_id)
+                own.commit()
+                barrier.wait()
+                second_factors.reset(own, issuer, user, "en")
+                own.commit()
+
+        with ThreadPoolExecutor(2) as pool:
+            done = [pool.submit(add), pool.submit(reset)]
+            for each in done:
+                each.result()
+        session.expire_all()
+        # Whichever came first, what was added before or at the reset is gone after it.
+        assert factors.list_apps(session, ann.id) == []
+        session.rollback()
+
+
+def confirmed(new):
+    secret = base64.b32decode(new.text)
+    return ConfirmedApp(new.key, app_code(secret), "Phone")
+
+
+def test_a_deleted_account_keeps_no_factors(session):
+    ann, bob = add_person(session), add_person(session, "bob")
+    for user in (ann, bob):
+        add_authenticator(session, user)
+        recovery.replace_all(session, user.id)
+        enrolment.issue(session, user.id)
+    users.delete(session, ann)
+    session.commit()
+    for table in (Totp, RecoveryCode, EnrolmentCode):
+        assert set(session.scalars(select(table.user_id))) == {bob.id}, table

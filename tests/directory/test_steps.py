@@ -16,27 +16,31 @@ KEY, SYNCED, PIN = Proof.DEVICE_PASSKEY, Proof.SYNCED_PASSKEY, Proof.VERIFICATIO
 
 
 @pytest.mark.parametrize(
-    ("proofs", "has_factor", "wanted", "step"),
+    ("proofs", "reach", "wanted", "step"),
     [
-        ((), False, "pwd", Step.FIRST),
-        ((), True, "mfa", Step.FIRST),
-        ((APP,), True, "mfa", Step.FIRST),
-        ((PWD,), False, "pwd", Step.DONE),
-        ((PWD,), True, "pwd", Step.DONE),
-        ((PWD,), True, "mfa", Step.SECOND),
-        ((PWD,), False, "mfa", Step.ENROL),
-        ((PWD, APP), True, "mfa", Step.DONE),
-        ((PWD, CODE), True, "mfa", Step.DONE),
-        ((PWD, APP), True, "phr", Step.SECOND),
-        ((KEY,), True, "pwd", Step.FIRST),
-        ((PIN,), True, "pwd", Step.FIRST),
-        ((KEY, PIN), True, "mfa", Step.DONE),
-        ((SYNCED, PIN), True, "phr", Step.DONE),
-        ((PWD, KEY), True, "phr", Step.DONE),
+        ((), "pwd", "pwd", Step.FIRST),
+        ((), "mfa", "mfa", Step.FIRST),
+        ((APP,), "mfa", "mfa", Step.FIRST),
+        ((PWD,), "pwd", "pwd", Step.DONE),
+        ((PWD,), "mfa", "mfa", Step.SECOND),
+        ((PWD,), "pwd", "mfa", Step.ENROL),
+        ((PWD, APP), "mfa", "mfa", Step.DONE),
+        ((PWD, CODE), "mfa", "mfa", Step.DONE),
+        ((PWD, APP), "phr", "phr", Step.SECOND),
+        ((PWD, APP), "phr", "mfa", Step.DONE),
+        # What the person has is proven first: else a password alone would add a passkey.
+        ((PWD,), "mfa", "phr", Step.SECOND),
+        ((PWD, APP), "mfa", "phr", Step.ENROL),
+        ((PWD, APP, KEY, PIN), "phr", "phr", Step.DONE),
+        ((KEY,), "mfa", "pwd", Step.FIRST),
+        ((PIN,), "mfa", "pwd", Step.FIRST),
+        ((KEY, PIN), "mfa", "mfa", Step.DONE),
+        ((SYNCED, PIN), "phr", "phr", Step.DONE),
+        ((PWD, KEY), "phr", "phr", Step.DONE),
     ],
 )
-def test_the_first_step_that_is_due_comes_next(proofs, has_factor, wanted, step):
-    assert next_step(Progress(proofs, has_factor, wanted)) is step
+def test_the_first_step_that_is_due_comes_next(proofs, reach, wanted, step):
+    assert next_step(Progress(proofs, reach, wanted)) is step
 
 
 HANDED = Proof.ENROLMENT_CODE
@@ -55,24 +59,36 @@ HANDED = Proof.ENROLMENT_CODE
 )
 def test_an_enrolment_code_opens_the_enrolment_and_nothing_else(proofs, has_factor, step):
     needs_code = not has_factor
-    assert next_step(Progress(proofs, has_factor, "mfa", needs_code=needs_code)) is step
+    reach = "mfa" if has_factor else "pwd"
+    assert next_step(Progress(proofs, reach, "mfa", needs_code=needs_code)) is step
     assert level_of((PWD, HANDED)) == levels.PWD
 
 
 def test_nothing_is_done_before_the_level_is_reached():
     kinds = [tuple(chosen) for n in range(4) for chosen in itertools.permutations(Proof, n)]
-    for proofs, has_factor, wanted in itertools.product(kinds, (True, False), levels.LEVELS):
-        if next_step(Progress(proofs, has_factor, wanted)) is Step.DONE:
+    for proofs, reach, wanted in itertools.product(kinds, levels.LEVELS, levels.LEVELS):
+        if next_step(Progress(proofs, reach, wanted)) is Step.DONE:
             assert PWD in proofs or (PIN in proofs and {KEY, SYNCED}.intersection(proofs))
             assert levels.satisfies(level_of(proofs), wanted)
 
 
 def test_a_new_password_is_chosen_last_and_only_by_who_used_the_old_one():
-    for has_factor, wanted in itertools.product((True, False), levels.LEVELS):
+    for reach, wanted in itertools.product(levels.LEVELS, levels.LEVELS):
         for proofs in ((), (APP,), (PWD,), (PWD, APP)):
-            before = next_step(Progress(proofs, has_factor, wanted))
-            after = next_step(Progress(proofs, has_factor, wanted, password_due=True))
+            before = next_step(Progress(proofs, reach, wanted))
+            after = next_step(Progress(proofs, reach, wanted, password_due=True))
             assert after is (Step.PASSWORD if before is Step.DONE else before)
+
+
+def test_only_the_setting_up_can_be_put_off_and_only_where_that_is_allowed():
+    later = (PWD, Proof.PUT_OFF)
+    assert next_step(Progress(later, "pwd", "mfa", may_put_off=True)) is Step.DONE
+    assert next_step(Progress((PWD,), "pwd", "mfa", may_put_off=True)) is Step.ENROL
+    assert next_step(Progress(later, "pwd", "mfa")) is Step.ENROL
+    assert next_step(Progress(later, "mfa", "mfa", may_put_off=True)) is Step.SECOND
+    assert next_step(Progress(later, "mfa", "phr", may_put_off=True)) is Step.SECOND
+    assert next_step(Progress((Proof.PUT_OFF,), "pwd", "mfa", may_put_off=True)) is Step.FIRST
+    assert (level_of(later), amr_of(later)) == (levels.PWD, ["pwd"])
 
 
 def test_two_proofs_of_one_kind_are_one_factor():

@@ -250,13 +250,17 @@ def test_no_device_is_remembered_where_that_is_off(client, session, ann, secret)
 
 
 @pytest.mark.settings(second_factor="required")
-def test_no_device_is_remembered_where_everyone_must_prove_a_second_factor(
+def test_a_device_is_remembered_where_everyone_must_have_a_second_factor(
     client, session, ann, secret
 ):
-    asked = submit(client, "/login", RIGHT)
-    submit(client, asked.location, {"code": app_code(secret), "remember_device": "y"})
-    leave(client)
-    assert is_asked(client)
+    remember(client, session, secret)
+    assert not is_asked(client)
+    row = session.scalars(select(BrowserSession).order_by(BrowserSession.id.desc())).first()
+    assert row.acr == "pwd"
+    assert row.trusted_until == wall.now() + timedelta(days=30)
+    app = register(session)
+    assert "code=" in authorize(client, app).location
+    assert "/login/factor" in authorize(client, app, acr_values="mfa").location
 
 
 # What a remembered device does not take the place of.

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from idp.account import second_factors
+from idp.account.second_factors import NewPasskey
 from idp.directory.factors import enrolment, passkeys
 from idp.directory.factors import service as factors
 from idp.directory.factors.models import EnrolmentCode, Totp
@@ -182,11 +183,7 @@ def test_a_live_session_adds_no_factor_past_the_code(client, session, ann, code)
 
 def test_a_code_is_no_second_factor(session, ann, code):
     condition = factors.condition_of(session, ann.id)
-    assert (condition.has_factor, condition.needs_code, condition.is_required) == (
-        False,
-        True,
-        True,
-    )
+    assert (condition.has_factor, condition.needs_code, condition.is_bound) == (False, True, True)
     assert factors.prove(session, ann, code) is None
 
 
@@ -195,7 +192,7 @@ def test_a_first_passkey_ends_the_need_for_a_code(session, ann, code):
     issuer = Issuer(1, url, "login.acme.example", "idp")
     options = passkeys.creation_options(session, issuer, ann, "test")
     claim = Claim("test", Authenticator(url).create(options))
-    assert second_factors.add_passkey(session, issuer, ann, claim, "Laptop", "en") is not None
+    assert second_factors.add_passkey(session, issuer, ann, NewPasskey(claim, "Laptop"), "en")
     condition = factors.condition_of(session, ann.id)
     assert (condition.has_factor, condition.needs_code) == (True, False)
     assert enrolment.find(session, ann.id) is None

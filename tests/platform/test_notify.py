@@ -158,7 +158,9 @@ def has_failed(session: Session) -> bool:
 # Templates
 
 
-@pytest.mark.parametrize("template", ["password_reset", "password_changed", "verification_code"])
+@pytest.mark.parametrize(
+    "template", ["password_reset", "password_changed", "verification_code", "sign_in_code"]
+)
 @pytest.mark.parametrize("locale", ["zh", "en"])
 def test_a_template_takes_the_values_that_are_written_down(template: str, locale: str) -> None:
     source = Path(templates_dir(), "mail", f"{template}.{locale}.txt").read_text()

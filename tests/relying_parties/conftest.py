@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -62,6 +63,12 @@ def service(provider: Provider) -> Service:
 def person(provider: Provider, service: Service) -> Person:
     """Add a person with a few permissions."""
     return add_person(provider, "clerk", PERMISSIONS)
+
+
+@pytest.fixture
+def careful(provider: Provider) -> Person:
+    """Add a person for one test, who may add a second factor in it."""
+    return add_full_person(provider, f"careful-{secrets.token_hex(4)}")
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from joserfc.jwk import ECKey
 
+from idp.directory.users.models import User
 from idp.oauth import authlib_adapter
 from tests import protocol
 from tests.conformance.browser import Arrival, Browser, Page, Person
@@ -113,10 +115,23 @@ def test_authlib_reads_the_metadata_of_every_issuer(
 @pytest.fixture
 def flask_address(provider: Provider, tmp_path: Path) -> Iterator[str]:
     """Run the Flask application of the guide."""
+    with _running("flask_relying_party", provider, tmp_path) as address:
+        yield address
+
+
+@pytest.fixture
+def careful_address(provider: Provider, tmp_path: Path) -> Iterator[str]:
+    """Run the Flask application of the guide that demands a second factor."""
+    with _running("flask_second_factor", provider, tmp_path) as address:
+        yield address
+
+
+@contextmanager
+def _running(example: str, provider: Provider, tmp_path: Path) -> Iterator[str]:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     with provider.sessions() as session:
-        app = protocol.register(session, "flask", redirect_uris=(f"{address}/callback",))
+        app = protocol.register(session, example, redirect_uris=(f"{address}/callback",))
     environment = {
         "FLASK_SECRET_KEY": secrets.token_urlsafe(),
         "FLASK_IDP_CLIENT_ID": app.client_id,
@@ -126,7 +141,7 @@ def flask_address(provider: Provider, tmp_path: Path) -> Iterator[str]:
     log = tmp_path / "flask.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*(sys.executable, "-m", "flask", "--app", "flask_relying_party"), "run", f"-p{port}"],
+            [*(sys.executable, "-m", "flask", "--app", example), "run", f"-p{port}"],
             cwd=EXAMPLES,
             env=clean_environment() | environment | {"PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.DEVNULL,
@@ -168,6 +183,27 @@ def test_the_flask_application_of_the_guide_signs_a_visitor_in(
         assert isinstance(again, Page)
         assert again.text == "Hello Conny Q. Formance"
         assert browser.seen == ["/login", "/", "/"]
+
+
+def test_the_flask_application_that_demands_a_second_factor_gets_it(
+    provider: Provider, careful_address: str, careful: Person
+) -> None:
+    with Browser(provider.url, careful_address) as browser:
+        page = browser.answer(browser.open(f"{careful_address}/"), careful)
+        assert isinstance(page, Page)
+        assert page.text == "Signed in: pwd"
+        with provider.sessions() as session:
+            user = session.get_one(User, careful.id)
+            secret = protocol.add_authenticator(session, user)
+        asked = browser.open(f"{careful_address}/payments")
+        assert isinstance(asked, Page)
+        assert asked.path == "/login/factor"
+        done = browser.submit(asked, code=protocol.app_code(secret))
+        assert isinstance(done, Page)
+        assert done.text == "Payments"
+        again = browser.open(f"{careful_address}/")
+        assert isinstance(again, Page)
+        assert again.text == "Signed in: mfa"
 
 
 def test_the_flask_application_of_the_guide_has_twenty_lines() -> None:

@@ -1,23 +1,27 @@
-"""Policies of tenants: read and replaced."""
+"""Policies of tenants and of roles: read, replaced, and deleted."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import fields, post_load, pre_load
+from marshmallow import fields, post_load, pre_load, validate
 
 from idp.api.actor import acting, tenant_below_platform
 from idp.api.admin.dialect import AdminShape, Tagged, admin
+from idp.directory.levels import MFA
 from idp.directory.policies import management as policies
-from idp.directory.policies.management import PolicyState
-from idp.directory.policies.rules import COLUMNS, PolicySpec
+from idp.directory.policies.management import PolicyState, RolePolicyState
+from idp.directory.policies.rules import CHOICES, COLUMNS, PolicySpec, RolePolicySpec
 from idp.directory.scopes import Scope
 from idp.platform.integers import INT32_MAX
 from idp.platform.web.views import database
-from idp.platform.wire.shapes import boolean, int32
+from idp.platform.wire.shapes import boolean, int32, int64, text
 
 PATH = "/tenants/<int:tenant>/policy"
+ROLE_PATH = "/tenants/<int:tenant>/roles/<int:role>/policy"
 READ, WRITE = Scope.ADMIN_POLICY_READ, Scope.ADMIN_POLICY_WRITE
+MOST = 10
+"""Values of a list; the service refuses fewer."""
 
 
 def _number() -> fields.Integer:
@@ -35,10 +39,16 @@ class RequiredPolicyShape(AdminShape):
     password_history = int32(dump_only=True)
     password_expiry_days = int32(dump_only=True)
     password_must_change = boolean(dump_only=True)
+    second_factor = text(dump_only=True)
+    level = text(dump_only=True)
+    factors = fields.List(text(), dump_only=True)
+    grace_days = int32(dump_only=True)
+    level_minutes = int32(dump_only=True)
+    device_days = int32(dump_only=True)
 
 
 class PolicyShape(AdminShape):
-    """What a tenant requires of passwords; null: what the platform requires."""
+    """What a tenant requires of its people; null: what the platform requires."""
 
     schema_name = "Policy"
 
@@ -47,6 +57,17 @@ class PolicyShape(AdminShape):
     password_history = _number()
     password_expiry_days = _number()
     password_must_change = boolean(allow_none=True, load_default=None)
+    second_factor = text(20, allow_none=True, load_default=None)
+    level = text(20, allow_none=True, load_default=None)
+    factors = fields.List(
+        text(20), validate=validate.Length(max=MOST), allow_none=True, load_default=None
+    )
+    grace_days = _number()
+    level_minutes = _number()
+    device_days = _number()
+    exempt_user_ids = fields.List(
+        int64(minimum=1), validate=validate.Length(max=MOST), allow_none=True, load_default=None
+    )
     required = fields.Nested(RequiredPolicyShape, dump_only=True)
 
     @pre_load
@@ -62,7 +83,21 @@ class PolicyShape(AdminShape):
         return PolicySpec(**data)
 
 
-POLICY = PolicyShape()
+class RolePolicyShape(AdminShape):
+    """What is required of those who have a role; null: what the tenant requires."""
+
+    schema_name = "RolePolicy"
+
+    second_factor = text(20, allow_none=True, load_default=None)
+    level = text(20, allow_none=True, load_default=None)
+
+    @post_load
+    def to_spec(self, data: dict[str, Any], **_: Any) -> RolePolicySpec:
+        """Return the policy as the service takes it."""
+        return RolePolicySpec(**data)
+
+
+POLICY, ROLE_POLICY = PolicyShape(), RolePolicyShape()
 
 
 @admin.operation(
@@ -84,6 +119,7 @@ def detail(tenant: int) -> Tagged:
     PATH,
     scope=WRITE,
     tenant=tenant_below_platform(WRITE),
+    level=MFA,
     body=POLICY,
     result=POLICY,
 )
@@ -92,6 +128,57 @@ def replace(tenant: int, body: PolicySpec, stamp: str | None) -> Tagged:
     state = policies.replace(database(), acting(WRITE, tenant), tenant, body, stamp=stamp)
     database().commit()
     return _tagged(state)
+
+
+@admin.operation(
+    "role-policy-get",
+    "GET",
+    ROLE_PATH,
+    scope=READ,
+    tenant=tenant_below_platform(READ),
+    result=ROLE_POLICY,
+)
+def detail_of_role(tenant: int, role: int) -> Tagged:
+    """Read the policy of a role."""
+    return _tagged_role(policies.get_of_role(database(), acting(READ, tenant), role))
+
+
+@admin.operation(
+    "role-policy-replace",
+    "PUT",
+    ROLE_PATH,
+    scope=WRITE,
+    tenant=tenant_below_platform(WRITE),
+    level=MFA,
+    body=ROLE_POLICY,
+    result=ROLE_POLICY,
+)
+def replace_of_role(tenant: int, role: int, body: RolePolicySpec, stamp: str | None) -> Tagged:
+    """Replace the policy of a role."""
+    actor = acting(WRITE, tenant)
+    state = policies.replace_of_role(database(), actor, role, body, stamp=stamp)
+    database().commit()
+    return _tagged_role(state)
+
+
+@admin.operation(
+    "role-policy-delete",
+    "DELETE",
+    ROLE_PATH,
+    scope=WRITE,
+    tenant=tenant_below_platform(WRITE),
+    level=MFA,
+    form="empty",
+)
+def remove_of_role(tenant: int, role: int, stamp: str | None) -> None:
+    """Delete the policy of a role."""
+    policies.remove_of_role(database(), acting(WRITE, tenant), role, stamp=stamp)
+    database().commit()
+
+
+def _tagged_role(state: RolePolicyState) -> Tagged:
+    values = {name: getattr(state.row, name) for name in CHOICES}
+    return Tagged(values, state.row.concurrency_stamp)
 
 
 def _tagged(state: PolicyState) -> Tagged:

@@ -455,7 +455,7 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
         ),
     ),
     "policy-get": (
-        Text("Read the policy of a tenant", "查看租户的密码策略"),
+        Text("Read the policy of a tenant", "查看租户的策略"),
         Text(
             "What the tenant sets; null where the policy of the platform applies. `required` is what applies to the people "
             "of the tenant: of both policies the strictest value. Tenant 1 is the platform itself: its policy applies to "
@@ -465,13 +465,33 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
         ),
     ),
     "policy-replace": (
-        Text("Replace the policy of a tenant", "修改租户的密码策略"),
+        Text("Replace the policy of a tenant", "修改租户的策略"),
         Text(
-            "All values are replaced; one that is missing or null is not set. Values below those of the platform, and "
-            "passwords that expire without a history, are refused. Passwords that are set already stay valid.",
-            "整体替换：缺少的值或 null 表示不设置。低于平台要求的值，以及只设有效期而不设历史密码数的策略，一律拒绝。已有密码仍然有效。",
+            "All values are replaced; one that is missing or null is not set. Values below those of the platform, "
+            "passwords that expire without a history, and policies with which nobody could sign in are refused. Passwords "
+            "that are set already stay valid. Sessions of a lower level than the one that is required are asked for it "
+            "when an application next sends the person here.",
+            "整体替换：缺少的值或 null 表示不设置。低于平台要求的值、只设有效期而不设历史密码数的策略，以及会使所有人无法登录的策略，一律拒绝。"
+            "已有密码仍然有效。级别不足的会话在应用下次发起登录时须补充验证。",
         ),
     ),
+    "role-policy-get": (
+        Text("Read the policy of a role", "查看角色的策略"),
+        Text(
+            "What is required of those who have the role, beside the policy of the tenant; null where nothing is set. Roles of "
+            "the platform belong to tenant 1.",
+            "返回对拥有该角色的人员的额外要求，null 表示不设置。平台角色属于租户 1。",
+        ),
+    ),
+    "role-policy-replace": (
+        Text("Replace the policy of a role", "修改角色的策略"),
+        Text(
+            "Both values are replaced. It applies to sign-ins for the tenant of the role; that of a role of the platform to "
+            "all sign-ins at issuer 1. Of all policies the strictest value counts.",
+            "整体替换。适用于登录该角色所属租户的人员；平台角色的策略适用于在颁发者 1 的全部登录。多个策略取最严格的值。",
+        ),
+    ),
+    "role-policy-delete": (Text("Delete the policy of a role", "删除角色的策略"),),
     "privileges-list": (Text("List privileges", "查询权限列表"),),
     "privileges-create": (
         Text("Create a privilege", "新建权限"),
@@ -726,8 +746,12 @@ SCHEMAS = {
     "BrandingLanguages": Text("Texts by language.", "各语言的文字。"),
     "BrandingTexts": Text("Texts in one language.", "一种语言的文字。"),
     "Policy": Text(
-        "What a tenant requires of passwords; null: what the platform requires.",
-        "租户的密码策略，null 表示沿用平台策略。",
+        "What a tenant requires of its people; null: what the platform requires.",
+        "租户的策略，null 表示沿用平台策略。",
+    ),
+    "RolePolicy": Text(
+        "What is required of those who have a role; null: what the tenant requires.",
+        "对拥有该角色的人员的要求，null 表示沿用租户策略。",
     ),
     "RequiredPolicy": Text("What applies to the people of a tenant.", "对租户成员实际生效的要求。"),
     "Privilege": Text("A privilege.", "权限。"),
@@ -1168,6 +1192,40 @@ MEMBERS = {
     "password_must_change": Text(
         "Whether people must change a password that somebody else has set.",
         "他人设置的密码是否必须由本人修改。",
+    ),
+    "second_factor": Text(
+        "Whether people have a second factor: `off` (they are not offered one), `optional`, or `required`.",
+        "第二因素：`off`（不提供）、`optional`（自愿）或 `required`（必须）。",
+    ),
+    "level": Text(
+        "Level of a sign-in where a second factor is required: `mfa`, or `phr` (a passkey).",
+        "要求第二因素时登录须达到的级别：`mfa`，或 `phr`（通行密钥）。",
+    ),
+    "Policy.factors": Text(
+        "Kinds of second factors that people may use: `passkey`, `totp` (authenticator apps), `sms`, `mail`.",
+        "可使用的第二因素：`passkey`（通行密钥）、`totp`（身份验证器）、`sms`（短信验证码）、`mail`（邮件验证码）。",
+    ),
+    "RequiredPolicy.factors": Text(
+        "Kinds of second factors that people may use: `passkey`, `totp` (authenticator apps), `sms`, `mail`.",
+        "可使用的第二因素：`passkey`（通行密钥）、`totp`（身份验证器）、`sms`（短信验证码）、`mail`（邮件验证码）。",
+    ),
+    "grace_days": Text(
+        "Days for which people may put off setting up a second factor that is required, from the first sign-in at which "
+        "they are asked for it: 0 (none) to 90.",
+        "必须设置第二因素时可推迟的天数，自首次提示之日起算，0（不可推迟）到 90。",
+    ),
+    "level_minutes": Text(
+        "Minutes after which the level of a session ends: 0 (with the session), or 5 to 43200.",
+        "会话级别的有效分钟数：0（与会话同时结束），或 5 到 43200。",
+    ),
+    "device_days": Text(
+        "Days for which people may have a device remembered: 0 (none) to 365.",
+        "可记住设备的天数，0（不记住）到 365。",
+    ),
+    "exempt_user_ids": Text(
+        "Ids of at most two administrators of the tenant of whom this policy and those of its roles require no second "
+        "factor, for emergencies. Each use is mailed to all administrators.",
+        "免除第二因素的管理员编号，最多两名，仅供应急使用；本策略及租户角色的策略对其不要求第二因素。每次使用都会通知全体管理员。",
     ),
     "Policy.required": Text(
         "What applies to the people of the tenant.", "对租户成员实际生效的要求。"

@@ -469,7 +469,7 @@ def detail(id: int) -> dict[str, Any]:
     """Read a user."""
     actor = current_actor()
     (shown,) = people.show(database(), actor, [people.get(database(), actor, id)])
-    return as_account(shown) | {"two_factor_enabled": factors.has_any(database(), id)}
+    return as_account(shown) | {"two_factor_enabled": factors.is_enabled(database(), id)}
 
 
 @center.operation(

@@ -16,12 +16,14 @@ from idp.api.userservice.dialect import userservice
 from idp.api.userservice.privileges import AuthorizationShape
 from idp.api.userservice.shapes import LONGEST_PASSWORD, Words
 from idp.api.userservice.tenants import TenantShape
+from idp.directory import levels
 from idp.directory.authentication import logins
 from idp.directory.authentication import service as authentication
 from idp.directory.authentication.logins import Login
 from idp.directory.authentication.service import Attempt, Kind, SignInPolicy
 from idp.directory.clients import snapshot as clients
 from idp.directory.factors import service as factors
+from idp.directory.policies import sign_in as policies
 from idp.directory.registration import limits
 from idp.directory.registration.codes import MessageContext
 from idp.directory.scopes import Scope
@@ -494,7 +496,7 @@ def proven(credential: Credential) -> User:
     policy = sign_in_policy()
     user = authentication.authenticate(database(), attempt, policy)
     exempted: dict[str, Any] = {}
-    if user is not None and factors.is_required(database(), user.id):
+    if user is not None and _needs_second_factor(user):
         if not _is_exempt():
             message = "This account signs in with a second factor, at the sign-in page only."
             _refuse(user, policy, "second factor required", message, "second_factor_required")
@@ -514,6 +516,13 @@ def proven(credential: Credential) -> User:
     if user is None:
         raise BadRequest("Incorrect account or credential.", code="bad_credential")
     return user
+
+
+def _needs_second_factor(user: User) -> bool:
+    """Return whether a person signs in with a second factor; exemptions are for the page alone."""
+    client_id = current_principal().client_id
+    asked = policies.asked_of(database(), current_issuer(), user.id, client_id)
+    return asked.waived != levels.PWD or factors.is_required(database(), user.id, asked)
 
 
 def _is_exempt() -> bool:

@@ -14,6 +14,8 @@ from idp.directory import levels
 from idp.directory.authentication.models import SignInAttempt
 from idp.directory.authentication.steps import Progress, Proof
 from idp.directory.factors import service as factors
+from idp.directory.policies import sign_in as policies
+from idp.directory.policies.snapshot import Asked
 from idp.directory.users import password_age
 from idp.directory.users.models import User
 from idp.platform import clock
@@ -40,6 +42,16 @@ class OpenAttempt:
     user: User
 
     @property
+    def owner(self) -> str:
+        """Name of the attempt, which challenges and codes that were sent for it are bound to."""
+        return f"attempt:{self.row.id}"
+
+    @property
+    def client_id(self) -> str | None:
+        """The application that requested the sign-in."""
+        return self.row.client_id
+
+    @property
     def proofs(self) -> tuple[Proof, ...]:
         """What was proven so far."""
         return tuple(Proof(name) for name in self.row.proofs)
@@ -51,19 +63,32 @@ def cookie_name(issuer: Issuer) -> str:
     return f"__Host-{name}" if issuer.is_secure else name
 
 
-def progress_of(session: Session, user: User, proofs: tuple[Proof, ...]) -> Progress:
+def progress_of(
+    session: Session, issuer: Issuer, user: User, proofs: tuple[Proof, ...], asked: Asked
+) -> Progress:
     """Return what decides the next step of a person's sign-in.
 
-    People who have a second factor always prove it; others must have one where the installation
-    requires it, or an administrator gave them an enrolment code.
+    People who have a second factor always prove it; others must have one where a policy requires
+    it, or an administrator gave them an enrolment code.
     """
     condition = factors.condition_of(session, user.id)
+    own = levels.MFA if condition.has_factor or condition.needs_code else levels.PWD
+    wanted = max(own, asked.required.wanted, key=levels.rank)
+    if wanted == levels.PHR:
+        reach = factors.highest_level(session, issuer, user.id)
+    else:
+        has_proof = condition.has_factor or (
+            wanted == levels.MFA and factors.targets_of(session, user)
+        )
+        reach = levels.MFA if has_proof else levels.PWD
+    until = policies.put_off_until(asked.required, user.second_factor_asked_at)
     return Progress(
         proofs,
-        condition.has_factor,
-        levels.MFA if condition.is_required else levels.PWD,
+        reach,
+        wanted,
         needs_code=condition.needs_code,
         password_due=password_age.due(session, user) is not None,
+        may_put_off=not condition.needs_code and until > clock.now(),
     )
 
 

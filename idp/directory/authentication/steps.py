@@ -21,8 +21,14 @@ class Proof(StrEnum):
     """A passkey that stays on its device."""
     SYNCED_PASSKEY = "synced passkey"
     """A passkey that may be copied to other devices."""
+    MAIL_CODE = "mail code"
+    """A code that was sent by mail."""
+    SMS_CODE = "text message code"
+    """A code that was sent by text message."""
     VERIFICATION = "user verification"
     """PIN or fingerprint, checked by the authenticator of a passkey."""
+    PUT_OFF = "put off"
+    """Not a proof: the wish to set up a second factor later."""
 
 
 class Step(StrEnum):
@@ -35,7 +41,7 @@ class Step(StrEnum):
     CODE = "code"
     """An enrolment code, without which no second factor is set up."""
     ENROL = "enrol"
-    """Setting up a second factor, because one is required and there is none."""
+    """Setting up a second factor, because one is required that the person does not have."""
     PASSWORD = "password"  # noqa: S105 - names a step
     """Choosing a new password, because it has expired or was set by somebody else."""
     DONE = "done"
@@ -47,14 +53,16 @@ class Progress:
     """What decides the next step."""
 
     proofs: tuple[Proof, ...]
-    has_factor: bool
-    """Whether the person has a second factor."""
+    reach: str
+    """The highest level that the person can reach with the factors that they have."""
     wanted: str
     """The level that the sign-in must reach."""
     password_due: bool = False
     """Whether the person must choose a new password."""
     needs_code: bool = False
     """Whether the person sets up a second factor with an enrolment code only."""
+    may_put_off: bool = False
+    """Whether the person may set up the second factor later."""
 
 
 _AMR: Mapping[Proof, tuple[str, ...]] = {
@@ -62,13 +70,16 @@ _AMR: Mapping[Proof, tuple[str, ...]] = {
     Proof.TOTP: ("otp",),
     Proof.RECOVERY_CODE: ("otp",),
     Proof.ENROLMENT_CODE: ("otp",),
+    Proof.MAIL_CODE: ("email",),  # our own; RFC 8176 has none
+    Proof.SMS_CODE: ("sms",),
     Proof.DEVICE_PASSKEY: ("hwk", "pop", "user"),
     Proof.SYNCED_PASSKEY: ("swk", "pop", "user"),
     Proof.VERIFICATION: (),  # the two kinds together are stated
+    Proof.PUT_OFF: (),
 }
 """RFC 8176 2."""
 _PASSKEYS = frozenset({Proof.DEVICE_PASSKEY, Proof.SYNCED_PASSKEY})
-_SECOND = frozenset({Proof.TOTP, Proof.RECOVERY_CODE})
+_SECOND = frozenset({Proof.TOTP, Proof.RECOVERY_CODE, Proof.MAIL_CODE, Proof.SMS_CODE})
 _SEVERAL = "mfa"
 """In `amr`: factors of two kinds (RFC 8176 2)."""
 
@@ -104,21 +115,30 @@ def _lacks_level(progress: Progress) -> bool:
     return not levels.satisfies(level_of(progress.proofs), progress.wanted)
 
 
+def _lacks_proof(progress: Progress) -> bool:
+    """Return whether a factor that the person has is to be proven."""
+    due = min(progress.wanted, progress.reach, key=levels.rank)
+    return not levels.satisfies(level_of(progress.proofs), due)
+
+
 def _lacks_factor(progress: Progress) -> bool:
-    return _lacks_level(progress) and not progress.has_factor
+    """Return whether a factor is to be set up: none that the person has is enough."""
+    is_put_off = progress.may_put_off and Proof.PUT_OFF in progress.proofs
+    has_enough = levels.satisfies(progress.reach, progress.wanted)
+    return _lacks_level(progress) and not has_enough and not is_put_off
 
 
 STEPS: Sequence[tuple[Step, Callable[[Progress], bool]]] = (
     (Step.FIRST, lambda progress: _lacks_first(progress.proofs)),
-    (Step.SECOND, lambda progress: _lacks_level(progress) and progress.has_factor),
     (
         Step.CODE,
         lambda progress: (
-            _lacks_factor(progress)
+            _lacks_level(progress)
             and progress.needs_code
             and Proof.ENROLMENT_CODE not in progress.proofs
         ),
     ),
+    (Step.SECOND, _lacks_proof),
     (Step.ENROL, _lacks_factor),
     (Step.PASSWORD, lambda progress: progress.password_due and Proof.PASSWORD in progress.proofs),
 )

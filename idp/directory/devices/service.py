@@ -12,6 +12,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from idp.directory.devices.models import Device, DeviceUser
+from idp.directory.policies import snapshot as policies
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
 from idp.platform.db import count_hits, insert
@@ -67,13 +68,13 @@ def cookie_name(issuer: Issuer) -> str:
     return f"__Host-{name}" if issuer.is_secure else name
 
 
-def remembered_days(session: Session) -> int:
-    """Return for how many days a device is remembered; 0: not at all.
+def remembered_days(session: Session, user_id: int) -> int:
+    """Return for how many days devices of a person are remembered; 0: not at all.
 
-    Where everyone must have a second factor, applications demand it of each session.
+    A device spares the second factor at every organisation, so of all that the person belongs to
+    the strictest value counts.
     """
-    settings = runtime.of(session).settings
-    return 0 if settings.second_factor == "required" else settings.device_days
+    return policies.of_user(session, user_id).device_days
 
 
 def find(
@@ -101,18 +102,22 @@ def _which(row: Device, value_hash: bytes) -> Value:
     return Value.OLD
 
 
-def is_remembered(session: Session, device: Presented, user: User) -> bool:
-    """Return whether a person chose, with both factors, not to be asked on this device."""
-    days = remembered_days(session)
+def remembered_until(session: Session, device: Presented, user: User) -> datetime | None:
+    """Return until when a person chose, with both factors, not to be asked on this device.
+
+    None: they are asked.
+    """
+    days = remembered_days(session, user.id)
     if device.value is Value.OLD or not days:
-        return False
-    query = select(DeviceUser.id).where(
+        return None
+    query = select(DeviceUser.remembered_at).where(
         DeviceUser.device_id == device.row.id,
         DeviceUser.user_id == user.id,
         DeviceUser.security_stamp == user.security_stamp,
         DeviceUser.remembered_at > clock.now() - timedelta(days=days),
     )
-    return session.scalar(query) is not None
+    since = session.scalar(query)
+    return None if since is None else since + timedelta(days=days)
 
 
 def add(session: Session, issuer: Issuer) -> tuple[Device, str]:
@@ -193,7 +198,7 @@ def list_for(
         .where(DeviceUser.user_id == user.id, DeviceUser.id > after_id)
     )
     rows = session.execute(query.order_by(DeviceUser.id).limit(limit)).all()
-    days = remembered_days(session)
+    days = remembered_days(session, user.id)
     return [_known(row, issuer_id, user, days) for row, issuer_id in rows]
 
 

@@ -7,7 +7,7 @@ so that nobody gets more attempts by alternating between the places.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -16,11 +16,16 @@ from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from idp.directory import levels
-from idp.directory.factors import enrolment, passkeys, recovery, totp
+from idp.directory.factors import enrolment, passkeys, recovery, sent_codes, totp
 from idp.directory.factors.models import EnrolmentCode, Passkey, Totp
 from idp.directory.factors.passkeys import Claim, Finding
+from idp.directory.factors.sent_codes import Target, Way
+from idp.directory.policies import snapshot as policies
+from idp.directory.policies.snapshot import Asked
+from idp.directory.tenants.models import Membership
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
+from idp.platform.db import count_hits
 from idp.platform.errors import BadRequest, Conflict
 from idp.platform.issuer import Issuer
 from idp.platform.onetime import service as onetime
@@ -53,10 +58,14 @@ class Condition:
     """What a person signs in with besides a first factor."""
 
     has_factor: bool
+    """Whether they have an app or a passkey."""
     needs_code: bool
     """Whether an enrolment code is asked for, because they have no second factor."""
-    is_required: bool
-    """Whether something is asked for: they have a factor, need a code, or everybody must."""
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether more than a first factor is asked for, whatever policies say."""
+        return self.has_factor or self.needs_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,45 @@ def highest_level(session: Session, issuer: Issuer, user_id: int) -> str:
     """Return the highest level that a person can reach at an issuer with what they have."""
     if passkeys.usable(session, issuer, user_id):
         return levels.PHR
-    return levels.MFA if has_any(session, user_id) else levels.PWD
+    if has_any(session, user_id):
+        return levels.MFA
+    user = session.get_one(User, user_id)
+    has_sent = bool(targets_of(session, user)) and enrolment.find(session, user_id) is None
+    return levels.MFA if has_sent else levels.PWD
+
+
+def targets_of(session: Session, user: User) -> list[Target]:
+    """Return where codes are sent to a person as their second factor.
+
+    To people who have set up an app or a passkey none are sent: a code is weaker than either.
+    """
+    found = sent_codes.targets(runtime.of(session).settings, user, _allowed(session, user.id))
+    return [] if not found or has_any(session, user.id) else found
+
+
+def _allowed(session: Session, user_id: int) -> Collection[str]:
+    """Return the kinds of factors that each of a person's tenants allows.
+
+    A tenant that names none allows those of the platform, and never codes by default: the choice
+    of one tenant makes no factor for sign-ins to another.
+    """
+    if not policies.any_set(session):
+        return ()
+    joined = select(Membership.tenant_id).where(
+        Membership.user_id == user_id, Membership.is_bound.is_(False)
+    )
+    floor = policies.floor(session)
+    found = [policies.own(session, tenant_id) or floor for tenant_id in session.scalars(joined)]
+    return set.intersection(*(set(required.factors) for required in found or [floor]))
+
+
+def is_enabled(session: Session, user_id: int) -> bool:
+    """Return whether a person signs in with a second factor: their own, or codes sent to them."""
+    condition = condition_of(session, user_id)
+    if condition.is_bound:
+        return condition.has_factor
+    is_asked = policies.of_user(session, user_id).wanted != levels.PWD
+    return is_asked and bool(targets_of(session, session.get_one(User, user_id)))
 
 
 def condition_of(session: Session, user_id: int) -> Condition:
@@ -91,22 +138,12 @@ def condition_of(session: Session, user_id: int) -> Condition:
     )
     found = session.execute(select(or_(has_app, has_passkey), has_code)).one()
     has_factor, is_held = map(bool, found)
-    by_setting = runtime.of(session).settings.second_factor == "required"
-    return Condition(
-        has_factor=has_factor,
-        needs_code=is_held and not has_factor,
-        is_required=by_setting or has_factor or is_held,
-    )
+    return Condition(has_factor=has_factor, needs_code=is_held and not has_factor)
 
 
-def is_required(session: Session, user_id: int) -> bool:
+def is_required(session: Session, user_id: int, asked: Asked) -> bool:
     """Return whether a person signs in with more than a first factor."""
-    return condition_of(session, user_id).is_required
-
-
-def lacks_level(session: Session, user_id: int, acr: str, wanted: str) -> bool:
-    """Return whether a sign-in was of a lower level than its person reaches."""
-    return not levels.satisfies(acr, wanted) and is_required(session, user_id)
+    return condition_of(session, user_id).is_bound or asked.required.wanted != levels.PWD
 
 
 def list_apps(session: Session, user_id: int) -> Sequence[Totp]:
@@ -153,6 +190,34 @@ def prove_passkey(session: Session, issuer: Issuer, user: User, claim: Claim) ->
     found = passkeys.prove(session, issuer, claim, user.id)
     (throttle.succeeded if found.reason is None else throttle.failed)(THROTTLE, *keys)
     return found
+
+
+def prove_sent_code(session: Session, user: User, owner: str, code: str) -> Way | None:
+    """Check a code that was sent and use it up; return None when it is refused.
+
+    `owner` names the attempt or session that it was sent for. The caller commits in both cases.
+    Raise TooManyRequests as `prove` does.
+    """
+    throttle = runtime.of(session).throttle
+    keys = _keys(session, user)
+    throttle.check_delay(THROTTLE, *keys)
+    found = _use_sent(session, user, owner, _plain(code[: LONGEST_CODE + 1]))
+    (throttle.failed if found is None else throttle.succeeded)(THROTTLE, *keys)
+    return found
+
+
+def lock_for_addition(session: Session, user: User) -> None:
+    """Lock the account to which a factor is added; raise Conflict where its access has ended.
+
+    Of a new factor and a reset at the same time one waits here for the other. What a reset began
+    before, with the person's stamp of that time, adds nothing after it.
+    """
+    statement = update(User).where(
+        User.id == user.id, User.security_stamp == user.security_stamp, User.deleted_at.is_(None)
+    )
+    statement = statement.values(factor_declined_at=None, updated_at=User.updated_at)
+    if not count_hits(session, statement.execution_options(synchronize_session=False)):
+        raise Conflict(N_("Your sign-in has ended meanwhile. Please sign in again."))
 
 
 def new_app(session: Session, issuer: Issuer, user: User, key: str | None = None) -> NewApp:
@@ -217,7 +282,11 @@ def remove_passkey(session: Session, issuer: Issuer, user_id: int, passkey_id: i
 
 
 def reset(session: Session, user_id: int) -> int:
-    """Remove all apps, passkeys and codes of a person; return how many the former two are."""
+    """Remove all apps, passkeys and codes of a person; return how many the former two are.
+
+    The caller changes the security stamp in the same transaction.
+    """
+    session.execute(select(User.id).where(User.id == user_id).with_for_update())
     removed = session.scalars(delete(Totp).where(Totp.user_id == user_id).returning(Totp.id))
     count = len(removed.all()) + passkeys.remove_all(session, user_id)
     recovery.forget(session, user_id)
@@ -277,6 +346,16 @@ def _find(session: Session, user_id: int, text: str) -> Factor | None:
     if normal is None or not has_any(session, user_id):
         return None
     return Factor.RECOVERY_CODE if recovery.use(session, user_id, normal) else None
+
+
+def _use_sent(session: Session, user: User, owner: str, code: str) -> Way | None:
+    """Use the code of the address that it was sent to up."""
+    for target in targets_of(session, user):
+        if sent_codes.find_sent(session, target, owner) is None:
+            continue
+        if sent_codes.use(session, target, owner, code):
+            return target.way
+    return None
 
 
 def _use_app(session: Session, user_id: int, code: str) -> bool:

@@ -1,24 +1,43 @@
-"""Managing the policy of a tenant, or of the platform."""
+"""Managing the policies of a tenant, of the platform, and of roles."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from idp.directory.actor import Actor
 from idp.directory.policies import rules, snapshot
-from idp.directory.policies.models import Policy
-from idp.directory.policies.rules import COLUMNS, PolicySpec, Required
+from idp.directory.policies.models import Policy, RolePolicy
+from idp.directory.policies.rules import (
+    CHOICES,
+    COLUMNS,
+    EXEMPT,
+    PolicySpec,
+    Required,
+    RolePolicySpec,
+)
+from idp.directory.roles import management as roles
+from idp.directory.roles.models import Role
 from idp.directory.tenants import management as tenants
-from idp.platform import stamps
+from idp.directory.tenants import service as tenant_rules
+from idp.directory.users.models import User
+from idp.directory.users.standing import is_active
+from idp.platform import clock, runtime, stamps
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest, NotFound
 from idp.platform.issuer import PLATFORM_TENANT_ID
+from idp.platform.translation import N_, filled
 
 UNSET = "unset"
 """Stamp of a tenant that has set nothing."""
+MOST_LISTED = 100
+TOO_MANY_EXEMPT = N_("At most %(most)s people can be exempt.")
+ONLY_ADMINISTRATORS = N_("Only administrators of the organisation can be exempt.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +45,8 @@ class PolicyState:
     """What a tenant sets, and what applies to its people with the policy of the platform."""
 
     row: Policy
-    floor: Required
-    """What the platform requires; of the platform itself nothing."""
+    above: PolicySpec
+    """What the platform sets, or the settings; of the platform itself nothing."""
     required: Required
 
 
@@ -47,7 +66,10 @@ def replace(
     tenants.check_served(session, actor, tenant_id, lock=True)
     state = _state(session, tenant_id)
     stamps.check(state.row.concurrency_stamp, stamp)
-    rules.check(spec, state.floor, state.row)
+    issuer = tenant_rules.issuer_of(session, tenant_id)
+    takes_passkeys = issuer.passkey_host is not None
+    rules.check(spec, state.above, state.row, issuer.url, takes_passkeys=takes_passkeys)
+    _check_exempt(session, tenant_id, spec.exempt_user_ids or ())
     before, after = _values(state.row), _values(spec)
     if before == after:
         return state
@@ -65,11 +87,129 @@ def replace(
 def _state(session: Session, tenant_id: int) -> PolicyState:
     found = snapshot.find_row(session, tenant_id)
     row = found or Policy(tenant_id=tenant_id, concurrency_stamp=UNSET)
+    settings = runtime.of(session).settings
     if tenant_id == PLATFORM_TENANT_ID:
-        return PolicyState(row, rules.NOTHING, rules.combined([row]))
-    floor = snapshot.of_platform(session)
-    return PolicyState(row, floor, rules.combined([row, floor]))
+        own = snapshot.with_settings(settings, row)
+        return PolicyState(row, PolicySpec(), rules.combined([own]))
+    above = snapshot.with_settings(settings, snapshot.find_row(session, PLATFORM_TENANT_ID))
+    return PolicyState(row, above, rules.combined([row, above]))
+
+
+@dataclass(frozen=True, slots=True)
+class RolePolicyState:
+    """What the policy of a role sets, and the role."""
+
+    row: RolePolicy
+    role: Role
+
+
+def get_of_role(session: Session, actor: Actor, role_id: int) -> RolePolicyState:
+    """Return the policy of a role of the actor's tenant; one without values where nothing was set.
+
+    Roles of the platform have theirs in tenant 1.
+    """
+    role = roles.get(session, actor, role_id)
+    if _tenant_of(role) != actor.tenant_id:
+        raise NotFound
+    row = snapshot.find_role_row(session, role.id)
+    return RolePolicyState(row or RolePolicy(role_id=role.id, concurrency_stamp=UNSET), role)
+
+
+def replace_of_role(
+    session: Session,
+    actor: Actor,
+    role_id: int,
+    spec: RolePolicySpec,
+    *,
+    stamp: str | None = None,
+) -> RolePolicyState:
+    """Replace the policy of a role; without a difference nothing changes, not even the stamp."""
+    state = _lock_role(session, actor, role_id)
+    stamps.check(state.row.concurrency_stamp, stamp)
+    tenant_id = _tenant_of(state.role)
+    issuer = tenant_rules.issuer_of(session, tenant_id)
+    takes_passkeys = issuer.passkey_host is not None
+    floor = snapshot.of_tenant(session, tenant_id)
+    rules.check_role(spec, floor, issuer.url, takes_passkeys=takes_passkeys)
+    before, after = _values_of_role(state.row), _values_of_role(spec)
+    if before != after:
+        state.row.second_factor, state.row.level = spec.second_factor, spec.level
+        state.row.concurrency_stamp = stamps.new_stamp()
+        session.add(state.row)
+        session.flush()
+        _record_role(session, state.role, before, after)
+    return state
+
+
+def remove_of_role(
+    session: Session, actor: Actor, role_id: int, *, stamp: str | None = None
+) -> None:
+    """Delete the policy of a role; raise NotFound where it has none."""
+    state = _lock_role(session, actor, role_id)
+    if state.row.id is None:
+        raise NotFound
+    stamps.check(state.row.concurrency_stamp, stamp)
+    before = _values_of_role(state.row)
+    session.delete(state.row)
+    session.flush()
+    _record_role(session, state.role, before, dict.fromkeys(before))
+
+
+def _lock_role(session: Session, actor: Actor, role_id: int) -> RolePolicyState:
+    roles.get(session, actor, role_id)
+    session.execute(select(Role.id).where(Role.id == role_id).with_for_update())
+    return get_of_role(session, actor, role_id)
+
+
+def _tenant_of(role: Role) -> int:
+    return PLATFORM_TENANT_ID if role.tenant_id is None else role.tenant_id
+
+
+def _values_of_role(source: Any) -> dict[str, Any]:
+    return {name: getattr(source, name) for name in CHOICES}
+
+
+def _record_role(
+    session: Session, role: Role, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    target = f"role:{role.id}"
+    audit.record_change(
+        session, Tag.ROLE_POLICY_CHANGED, target, before, after, tenant_id=role.tenant_id
+    )
+
+
+def administrators(session: Session, actor: Actor, tenant_id: int) -> Sequence[tuple[int, str]]:
+    """List id and user name of those whom the policy of a tenant can exempt, and of those it does.
+
+    Of many administrators the first ones are listed.
+    """
+    tenants.check_served(session, actor, tenant_id)
+    row = snapshot.find_row(session, tenant_id)
+    exempt = User.id.in_((row and row.exempt_user_ids) or ())
+    possible = User.id.in_(snapshot.administrators(tenant_id)) & is_active(clock.now())
+    query = select(User.id, User.username).where(or_(exempt, possible))
+    query = query.order_by(exempt.desc(), User.username_key).limit(MOST_LISTED)
+    return [(user_id, name) for user_id, name in session.execute(query)]
+
+
+def _check_exempt(session: Session, tenant_id: int, user_ids: Sequence[int]) -> None:
+    """Refuse to exempt others than a few administrators of the tenant."""
+    if len(set(user_ids)) > rules.MOST_EXEMPT:
+        raise BadRequest.at(EXEMPT, filled(TOO_MANY_EXEMPT, most=rules.MOST_EXEMPT))
+    if not user_ids:
+        return
+    administrators = snapshot.administrators(tenant_id)
+    found = session.scalars(
+        select(User.id).where(User.id.in_(user_ids), User.id.in_(administrators))
+    )
+    if set(found) != set(user_ids):
+        raise BadRequest.at(EXEMPT, ONLY_ADMINISTRATORS)
 
 
 def _values(source: Any) -> dict[str, Any]:
-    return {name: getattr(source, name) for name in COLUMNS}
+    return {name: _plain(getattr(source, name)) for name in COLUMNS}
+
+
+def _plain(value: Any) -> Any:
+    """Return a list in the order in which it is stored, whatever the order in a request."""
+    return sorted(value) if isinstance(value, Sequence) and not isinstance(value, str) else value

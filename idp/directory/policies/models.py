@@ -1,14 +1,14 @@
-"""The policy of a tenant, or of the platform: one row, or none."""
+"""Policies of tenants, of the platform, and of roles: one row each, or none."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Integer
+from sqlalchemy import ForeignKey, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.platform import clock
-from idp.platform.db import Base, BigInt, Id
+from idp.platform.db import Base, BigInt, Id, Json
 from idp.platform.stamps import Stamp
 
 
@@ -35,6 +35,37 @@ class Policy(Base):
     """Days after which a password must be changed."""
     password_must_change: Mapped[bool | None]
     """Whether people change a password that somebody else has set."""
+    second_factor: Mapped[str | None] = mapped_column(String(20))
+    """Whether people have a second factor: see `rules.SecondFactor`."""
+    level: Mapped[str | None] = mapped_column(String(20))
+    """Level of a sign-in where a second factor is required: mfa or phr."""
+    factors: Mapped[list[str] | None]
+    """Kinds of second factors that people may use: see `rules.FACTORS`."""
+    grace_days: Mapped[int | None] = mapped_column(Integer)
+    """Days for which people may put off setting up a second factor that is required."""
+    level_minutes: Mapped[int | None] = mapped_column(Integer)
+    """Minutes after which the level of a session ends."""
+    device_days: Mapped[int | None] = mapped_column(Integer)
+    """Days for which a device may be remembered."""
+    exempt_user_ids: Mapped[list[int] | None] = mapped_column(Json)
+    """Administrators of whom this policy requires no second factor, for emergencies."""
+    concurrency_stamp: Mapped[Stamp]
+    """Replaced at every change."""
+    updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
+
+
+class RolePolicy(Base):
+    """What is required of those who have a role, beside the policy of their tenant."""
+
+    __tablename__ = "role_policy"
+    configuration = True
+
+    id: Mapped[Id]
+    role_id: Mapped[int] = mapped_column(
+        BigInt, ForeignKey("role.id", ondelete="CASCADE"), unique=True
+    )
+    second_factor: Mapped[str | None] = mapped_column(String(20))
+    level: Mapped[str | None] = mapped_column(String(20))
     concurrency_stamp: Mapped[Stamp]
     """Replaced at every change."""
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import structlog
@@ -33,6 +33,7 @@ log = structlog.get_logger("idp.codes")
 
 PURPOSE = "verification code"
 TEMPLATE = "verification_code"
+FACTOR_TEMPLATE = "sign_in_code"
 DIGITS = 6
 TRIES = 5
 """Of one code, from one place."""
@@ -56,11 +57,28 @@ class Channel(StrEnum):
     MAIL = "mail"
     SIGN_IN = "sign-in"
     """By text message too, for an existing account; tied to the key of the requester."""
+    FACTOR_MAIL = "step-mail"
+    """By mail, as a second factor; tied to a sign-in that is under way, or to a session."""
+    FACTOR_SMS = "step-sms"
+    """The same by text message."""
 
     @property
     def minutes(self) -> int:
         """How long a code is valid."""
-        return 30 if self is Channel.MAIL else 5
+        return _MINUTES.get(self, 5)
+
+    @property
+    def is_mail(self) -> bool:
+        """Whether the address is one of e-mail; else it is a number."""
+        return self in {Channel.MAIL, Channel.FACTOR_MAIL}
+
+    @property
+    def template(self) -> str:
+        """Name of the message."""
+        return FACTOR_TEMPLATE if self in {Channel.FACTOR_MAIL, Channel.FACTOR_SMS} else TEMPLATE
+
+
+_MINUTES = {Channel.MAIL: 30, Channel.FACTOR_MAIL: 10}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +115,7 @@ class Wait:
 
 def normal(session: Session, channel: Channel, address: str) -> str:
     """Return the normal form of an address, which codes are bound to; BadRequest if invalid."""
-    if channel is Channel.MAIL:
+    if channel.is_mail:
         return names.key(names.email(address))
     return names.mobile(address, runtime.of(session).settings.phone_region)
 
@@ -123,7 +141,7 @@ def send(
     bound = normal(session, channel, address)
     throttle = runtime.of(session).throttle
     together = (channel.value, bound, sender.key)
-    is_text = channel is not Channel.MAIL
+    is_text = not channel.is_mail
     if is_text:
         _check_budget(session)
     wait = _turn(session, together)
@@ -154,10 +172,10 @@ def send(
         return None
     if is_text:
         throttle.hit("short messages", INSTALLATION, _budget(session), HOUR)
-        notify.sms(session, bound, TEMPLATE, context, message.locale)
+        notify.sms(session, bound, channel.template, context, message.locale)
     else:
         to = names.email(address)
-        notify.mail(session, to, TEMPLATE, context, message.locale, brand=message.brand)
+        notify.mail(session, to, channel.template, context, message.locale, brand=message.brand)
     audit.record(session, Tag.VERIFICATION_SENT, details={"channel": channel.value})
     return None
 
@@ -223,6 +241,14 @@ def find_kept(
         .order_by(VerificationCode.id.desc())
         .limit(1)
     ).one_or_none()
+
+
+def last_sent(session: Session, channel: Channel, address: str, *, key: str) -> datetime | None:
+    """Return when the newest open code was sent to an address that is tied to a key, if any was."""
+    bound = normal(session, channel, address)
+    newest = select(func.max(VerificationCode.expires_at)).where(_is_open(channel, bound, key))
+    expires_at = session.scalar(newest)
+    return None if expires_at is None else expires_at - timedelta(minutes=channel.minutes)
 
 
 def _turn(session: Session, together: tuple[Key, ...]) -> Wait | None:

@@ -19,7 +19,7 @@ class VerificationCode(Base):
 
     id: Mapped[Id]
     channel: Mapped[str] = mapped_column(String(10))
-    """`sms`, `mail` or `sign-in`"""
+    """`sms`, `mail`, `sign-in`, `step-mail` or `step-sms`"""
     address: Mapped[str] = mapped_column(String(256))
     """E.164, or the normal form of an e-mail address."""
     code_mac: Mapped[str] = mapped_column(String(100))

@@ -29,15 +29,23 @@ class User(Base):
     email: Mapped[str | None] = mapped_column(String(256))
     email_key: Mapped[str | None] = mapped_column(String(256), unique=True)
     email_verified: Mapped[bool] = mapped_column(default=False)
+    email_changed_at: Mapped[datetime | None]
+    """Empty: not since the account was created."""
     mobile: Mapped[str | None] = mapped_column(String(20), unique=True)
     """E.164"""
     mobile_verified: Mapped[bool] = mapped_column(default=False)
+    mobile_changed_at: Mapped[datetime | None]
+    """Empty: not since the account was created."""
     password_hash: Mapped[str | None] = mapped_column(String(255))
     """argon2id, or an imported hash (see `foreign`); empty: no sign-in by password."""
     password_changed_at: Mapped[datetime | None]
     """Empty: not since the account was created."""
+    password_reset_at: Mapped[datetime | None]
+    """When the present password was set by a link that was mailed; empty: it was set otherwise."""
     must_change_password: Mapped[bool] = mapped_column(default=False)
     """Somebody else set the password where a policy wants people to change such ones."""
+    second_factor_asked_at: Mapped[datetime | None]
+    """When the person was first asked to set up a second factor that they may put off."""
     security_stamp: Mapped[str] = mapped_column(String(64), default=lambda: random_token(16))
     """Changed whenever earlier sign-ins must end; grants and sessions keep the one they saw."""
     concurrency_stamp: Mapped[Stamp]
@@ -69,6 +77,8 @@ class User(Base):
     type_ids: Mapped[str | None] = mapped_column(String(1000))
     zoneinfo: Mapped[str | None] = mapped_column(String(64))
     locale: Mapped[str | None] = mapped_column(String(20))
+    factor_declined_at: Mapped[datetime | None]
+    """When the person last put off adding a second factor."""
     deleted_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)

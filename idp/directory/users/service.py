@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, func, literal, or_, select, update
+from sqlalchemy import delete as delete_rows
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from idp.directory.factors.models import EnrolmentCode, Passkey, RecoveryCode, Totp
 from idp.directory.policies import snapshot as policies
 from idp.directory.policies.rules import Required
 from idp.directory.roles.models import Role, UserRole
@@ -244,7 +246,7 @@ def set_password(
     password_hash = passwords.make_hash(password)
     password_history.keep(session, user, required.password_history)
     user.password_hash = password_hash
-    user.password_changed_at = clock.now()
+    user.password_changed_at, user.password_reset_at = clock.now(), None
     user.must_change_password = required.password_must_change and not chosen_by_person
     end_access(session, user)
 
@@ -291,7 +293,7 @@ def rename(
         if checked != user.email:
             changed.add("email")
             user.email, user.email_key = checked, names.key(checked) if checked else None
-            user.email_verified = False
+            user.email_verified, user.email_changed_at = False, clock.now()
     if username != user.username or "email" in changed:
         checked_name = names.username(username, user.email)
         if checked_name != user.username:
@@ -302,6 +304,7 @@ def rename(
         if number != user.mobile:
             changed.add("mobile")
             user.mobile, user.mobile_verified = number, False
+            user.mobile_changed_at = clock.now()
     if changed:
         _refuse_taken(session, user)
         try:
@@ -376,12 +379,17 @@ def unlock(session: Session, user: User) -> None:
 
 
 def delete(session: Session, user: User) -> None:
-    """Delete an account softly: the row keeps its names and its id for ever."""
+    """Delete an account softly: the row keeps its names and its id for ever.
+
+    What proves a second factor goes at once.
+    """
     if user.deleted_at is None:
         user.deleted_at = clock.now()
         user.password_hash = None
         password_history.keep(session, user, 0)
         end_access(session, user)
+        for table in (Totp, Passkey, RecoveryCode, EnrolmentCode):
+            session.execute(delete_rows(table).where(table.user_id == user.id))
         audit.record(session, Tag.USER_DELETED, target=f"user:{user.id}")
 
 

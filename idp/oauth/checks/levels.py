@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from idp.config import Settings
 from idp.directory import levels
 from idp.directory.clients.snapshot import ClientView
 from idp.oauth.checks.prompt import ClaimsRequest
@@ -37,6 +36,11 @@ class LevelRequest:
         is_wish_met = any(levels.satisfies(level, wished) for wished in self.wished)
         return self.is_demand_met(level) and (is_wish_met or not self.wished)
 
+    def demanding(self, level: str) -> LevelRequest:
+        """Return the same request, which demands at least a level."""
+        demanded = max([self.demanded or levels.PWD, level], key=levels.rank)
+        return replace(self, demanded=demanded)
+
     def needs_passkey(self, level: str) -> bool:
         """Return whether what a level lacks is met by the highest level alone."""
         if not self.is_demand_met(level):
@@ -54,7 +58,6 @@ class LevelRequest:
 
 
 def read(
-    settings: Settings,
     issuer: Issuer,
     client: ClientView,
     parameters: Parameters,
@@ -68,8 +71,6 @@ def read(
         raise unmet()
     lowest = [min(accepted, key=levels.rank)] if accepted else []
     required = [] if client.require_acr is None else [client.require_acr]
-    if settings.second_factor == "required":
-        required.append(levels.MFA)
     demanded = max([*lowest, *required], key=levels.rank, default=None)
     if demanded is not None and demanded not in levels.reachable(issuer):
         raise unmet()

@@ -7,6 +7,7 @@ whether a page must be shown, `_grant` makes the code.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal, cast
 from urllib.parse import urlencode
@@ -19,10 +20,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from idp.directory import levels as levels_of
 from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.factors import service as factors
 from idp.directory.levels import HIGHEST, PWD, satisfies
+from idp.directory.policies import snapshot as policies
+from idp.directory.policies.rules import NOTHING, Required
+from idp.directory.policies.sign_in import put_off_until
 from idp.oauth import code_grants, consents, pending, refused_requests
 from idp.oauth import visitor as visitors
 from idp.oauth.authorization_request import (
@@ -266,7 +271,7 @@ async def validate(
         claims=claims,
         tenant_id=prompt.read_id(parameters, "tenant"),
         resources=resources,
-        levels=levels.read(storage.runtime.settings, back.issuer, client, parameters, claims),
+        levels=levels.read(back.issuer, client, parameters, claims),
     )
 
 
@@ -313,7 +318,7 @@ async def decide(
         raise _refused_by_person()
     visitor = _settle_sign_in(validated, visitor, answers)
     tenant_id = _settle_tenant(validated, visitor, answers)
-    await _settle_level(storage, validated, visitor)
+    visitor = await _settle_level(storage, validated, visitor, tenant_id, answers)
     remembered: set[str] = set()
     if _depends_on_consent(validated, answers):
         remembered = await _read_consent(storage, validated, visitor, tenant_id)
@@ -373,20 +378,59 @@ def _settle_tenant(validated: ValidatedRequest, visitor: SignedIn, answers: Answ
     return settled
 
 
-async def _settle_level(storage: Storage, validated: ValidatedRequest, visitor: SignedIn) -> None:
-    """Ask for a second factor or a passkey where the session lacks the level that is asked for.
+async def _settle_level(
+    storage: Storage,
+    validated: ValidatedRequest,
+    visitor: SignedIn,
+    tenant_id: int,
+    answers: Answers | None,
+) -> SignedIn:
+    """Return the visitor with the level that their session has now, if that is enough.
 
-    A person without one sets it up where the level is demanded; a mere wish goes on without.
+    Otherwise ask for a second factor or a passkey. A person without one sets it up where the level
+    is demanded, by the request or by a policy; a mere wish goes on without, and may be declined.
     """
-    asked = validated.levels
-    if asked.is_met(visitor.acr) or satisfies(visitor.acr, HIGHEST):
-        return
-    reach = await storage.in_session(factors.highest_level, validated.back.issuer, visitor.user_id)
-    if asked.is_demand_met(visitor.acr) and not asked.is_met(reach):
-        return
-    if asked.needs_passkey(visitor.acr):
+    issuer, asked = validated.back.issuer, validated.levels
+    required = NOTHING
+    if await storage.look_up(policies.any_level):
+        required = await storage.in_session(_required_of, issuer, tenant_id, visitor.user_id)
+    held = levels_of.held(visitor.mfa_at, visitor.phr_at, required.level_minutes)
+    visitor = replace(visitor, acr=held)
+    is_policy_met = satisfies(held, required.wanted)
+    if asked.is_met(held) and is_policy_met:
+        return visitor
+    reach = await storage.in_session(factors.highest_level, issuer, visitor.user_id)
+    if not is_policy_met and not _is_spared(visitor, required, reach):
+        if required.wanted not in levels_of.reachable(issuer):
+            raise levels.unmet()
+        asked = asked.demanding(required.wanted)
+    if asked.is_demand_met(held) and (asked.is_met(held) or not asked.is_met(reach)):
+        return visitor
+    if asked.is_demand_met(held) and answers is not None and answers.level_declined:
+        return visitor
+    if satisfies(held, HIGHEST):
+        return visitor
+    if asked.needs_passkey(held):
         raise ToPage("login/passkey")
     raise ToPage("login/enrol" if reach == PWD else "login/factor")
+
+
+def _required_of(session: Session, issuer: Issuer, tenant_id: int, user_id: int) -> Required:
+    return policies.of_person(session, tenant_id, issuer.tenant_id, user_id).required
+
+
+def _is_spared(visitor: SignedIn, required: Required, reach: str) -> bool:
+    """Return whether a policy asks for nothing more now: of a remembered device, or not yet.
+
+    Who has what a policy requires is never spared by the time for setting it up, and who lacks it
+    never by a device.
+    """
+    if not satisfies(reach, required.wanted):
+        asked_at = visitor.asked_at
+        return asked_at is not None and put_off_until(required, asked_at) > clock.now()
+    until = visitor.trusted_until
+    oldest = clock.now() - timedelta(days=required.device_days)
+    return until is not None and until > clock.now() and visitor.auth_time > oldest
 
 
 def _depends_on_consent(validated: ValidatedRequest, answers: Answers | None) -> bool:

@@ -6,13 +6,15 @@ from flask import Blueprint, redirect
 from werkzeug.wrappers import Response
 
 from idp.account import activity, second_factors
-from idp.account.second_factors import Added, Standing
+from idp.account.second_factors import Added, NewPasskey, Standing
 from idp.directory.devices import service as devices
 from idp.directory.factors import passkeys as passkey_rules
 from idp.directory.factors import recovery
 from idp.directory.factors import service as rules
+from idp.directory.policies.rules import PASSKEY, TOTP
 from idp.oauth.visitor import Visitor
 from idp.pages import factors, once, passkeys
+from idp.pages.account.views import HOME as ACCOUNT
 from idp.pages.account.views import for_visitor, page
 from idp.pages.factors import AppForm
 from idp.pages.language import current as current_language
@@ -27,6 +29,7 @@ APP = f"{HOME}/authenticator"
 PASSKEYS = f"{HOME}/passkeys"
 NEW_PASSKEY = f"{PASSKEYS}/new"
 CODES = f"{HOME}/codes"
+DECLINE = f"{HOME}/not-now"
 
 blueprint = Blueprint("security", __name__)
 
@@ -38,10 +41,20 @@ def show(visitor: Visitor) -> Response:
     return _overview(visitor)
 
 
+@blueprint.post(DECLINE)
+@for_visitor
+def decline(visitor: Visitor) -> Response:
+    """Put off adding a second factor: the account page offers it again in a month."""
+    second_factors.decline_offer(database(), visitor.user)
+    database().commit()
+    return redirect(ACCOUNT, 303)
+
+
 @blueprint.get(APP)
 @for_visitor
 def show_app(visitor: Visitor) -> Response:
     """Show the secret of a new authenticator app."""
+    _check_offered(visitor, TOTP)
     standing = _standing(visitor)
     return _ask_first(standing, APP) or _app_page(visitor, AppForm())
 
@@ -50,6 +63,7 @@ def show_app(visitor: Visitor) -> Response:
 @for_visitor
 def add_app(visitor: Visitor) -> Response:
     """Add the app whose code is right; the first one comes with recovery codes."""
+    _check_offered(visitor, TOTP)
     standing = _standing(visitor)
     asked = _ask_first(standing, APP)
     if asked is not None:
@@ -90,6 +104,7 @@ def remove_app(visitor: Visitor, app_id: int) -> Response:
 @for_visitor
 def show_new_passkey(visitor: Visitor) -> Response:
     """Show the form that adds a passkey."""
+    _check_offered(visitor, PASSKEY)
     return _ask_first(_standing(visitor), NEW_PASSKEY) or _new_passkey_page(visitor)
 
 
@@ -97,6 +112,7 @@ def show_new_passkey(visitor: Visitor) -> Response:
 @for_visitor
 def add_passkey(visitor: Visitor) -> Response:
     """Add the passkey that the browser made; the first factor comes with recovery codes."""
+    _check_offered(visitor, PASSKEY)
     asked = _ask_first(_standing(visitor), NEW_PASSKEY)
     if asked is not None:
         return asked
@@ -105,7 +121,9 @@ def add_passkey(visitor: Visitor) -> Response:
     claim = passkeys.claim_for(_owner(visitor))
     added = factors.add_passkey(
         form,
-        lambda: second_factors.add_passkey_in(session, issuer, visitor, claim, form.chosen, locale),
+        lambda: second_factors.add_passkey_in(
+            session, issuer, visitor, NewPasskey(claim, form.chosen), locale
+        ),
     )
     if isinstance(added, factors.Refusal):
         return _new_passkey_page(visitor, form, added.status)
@@ -194,6 +212,12 @@ def _standing(visitor: Visitor) -> Standing:
     return second_factors.standing_of(database(), current_issuer(), visitor)
 
 
+def _check_offered(visitor: Visitor, kind: str) -> None:
+    """Raise NotFound for a kind of second factor that the policy does not allow to be added."""
+    if kind not in second_factors.offered_kinds(database(), current_issuer(), visitor.user):
+        raise NotFound
+
+
 def _name_of(visitor: Visitor, passkey_id: int) -> str:
     """Return the name of a passkey of the person at this issuer; raise NotFound for any other."""
     for row in passkey_rules.list_of(database(), visitor.user.id):
@@ -249,18 +273,20 @@ def _overview(visitor: Visitor, status: int = 200, *, refusal: str | None = None
     own = passkey_rules.list_of(session, user.id)
     signals = passkey_rules.signals(session, issuer, user)
     known = devices.list_for(session, user)
+    offered = second_factors.offered_kinds(session, issuer, user)
     return page(
         "security",
         visitor,
         status,
         apps=apps,
-        may_add=len(apps) < rules.MOST,
+        may_add=TOTP in offered and len(apps) < rules.MOST,
         passkeys=own,
         issuer_tenant_id=issuer.tenant_id,
         can_have_passkeys=issuer.passkey_host is not None,
-        may_add_passkey=len(own) < passkey_rules.MOST,
+        may_add_passkey=PASSKEY in offered and len(own) < passkey_rules.MOST,
         rp_id=None if signals is None else signals["rpId"],
         signals=passkeys.written(signals),
+        targets=rules.targets_of(session, user),
         codes_left=recovery.count_left(session, user.id) if apps or own else 0,
         few=recovery.FEW,
         number=recovery.NUMBER,

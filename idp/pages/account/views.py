@@ -104,7 +104,8 @@ def with_second_factor(
 def profile(visitor: Visitor) -> Response:
     """Show the details of the person."""
     names = {language.tag: language.name for language in LANGUAGES.values()}
-    return page("profile", visitor, language_names=names)
+    is_offered = second_factors.is_offered(database(), current_issuer(), visitor.user)
+    return page("profile", visitor, language_names=names, is_offered=is_offered)
 
 
 @blueprint.get(EDIT)

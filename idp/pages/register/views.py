@@ -16,7 +16,7 @@ from idp.directory.registration.codes import Channel
 from idp.directory.registration.service import Refused, Registration
 from idp.pages import device, language
 from idp.pages.form import Form
-from idp.pages.messages import reasons, retry_message, translate, wait_message
+from idp.pages.messages import reasons, retry_message, send_refusal, translate
 from idp.pages.password_hint import hint
 from idp.pages.pending import find_live_authorization, go_on
 from idp.pages.register import progress
@@ -221,10 +221,7 @@ def _send(
     if wait is None:
         return None
     database().rollback()
-    if wait.is_for_the_day:
-        form.refuse(_("No more codes can be sent to you today. Please try again tomorrow."))
-    else:
-        form.refuse(wait_message(wait.seconds))
+    form.refuse(send_refusal(wait))
     return 429, wait.seconds
 
 

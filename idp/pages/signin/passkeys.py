@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from idp.account import second_factors
 from idp.account import sign_in as signing_in
-from idp.account.second_factors import Added
+from idp.account.second_factors import Added, NewPasskey
 from idp.account.sign_in import Outcome, PasskeyAttempt
 from idp.directory.authentication.attempts import OpenAttempt
 from idp.directory.authentication.steps import Step
@@ -23,6 +23,7 @@ from idp.pages.pending import PAGES, continue_with, destination, find_authorizat
 from idp.pages.signin.forms import SignInForm
 from idp.pages.signin.steps import (
     ADD_PASSKEY,
+    DECLINE,
     PROVE_PASSKEY,
     Place,
     after_enrolment,
@@ -117,7 +118,7 @@ def add(place: Place) -> Response:
         return elsewhere
     form = NameForm()
     claim = passkeys.claim_for(place.owner)
-    added = factors.add_passkey(form, lambda: _add(place.known, claim, form.chosen))
+    added = factors.add_passkey(form, lambda: _add(place, NewPasskey(claim, form.chosen)))
     if not isinstance(added, factors.Refusal):
         return after_enrolment(place, added)
     if isinstance(place.known, Visitor):
@@ -129,17 +130,25 @@ def _check(known: OpenAttempt | Visitor, claim: Claim) -> Outcome | None:
     session, issuer, locale = database(), current_issuer(), language.current().code
     if isinstance(known, OpenAttempt):
         return signing_in.with_second_passkey(
-            session, issuer, known, claim, session_cookie(), device.sent()
+            session,
+            issuer,
+            known,
+            claim,
+            session_cookie(),
+            device.sent(),
+            remember_device=request.form.get("remember_device") == "y",
         )
     cookie = second_factors.step_up_by_passkey(session, issuer, known, claim, locale)
     return None if cookie is None else Outcome(Step.DONE, cookie, known.browser.remember)
 
 
-def _add(known: OpenAttempt | Visitor, claim: Claim, name: str) -> Added | None:
+def _add(place: Place, new: NewPasskey) -> Added | None:
     session, issuer, locale = database(), current_issuer(), language.current().code
+    known = place.known
     if isinstance(known, OpenAttempt):
-        return signing_in.with_new_passkey(session, issuer, known, claim, name, locale)
-    return second_factors.add_passkey_in(session, issuer, known, claim, name, locale)
+        return signing_in.with_new_passkey(session, issuer, known, new, locale)
+    client_id = place.client_id
+    return second_factors.add_passkey_in(session, issuer, known, new, locale, client_id)
 
 
 def _elsewhere(place: Place, *, is_adding: bool = False) -> Response | None:
@@ -163,4 +172,7 @@ def _page(place: Place, form: NameForm | None = None, status: int = 200) -> Resp
     own = place.passkey_to_prove()
     context = {} if own else new_passkey(place, form)
     action = place.address(PROVE_PASSKEY if own else ADD_PASSKEY)
-    return step_page("passkey", place, status, own=own, by_passkey=action, **context)
+    not_now = place.address(DECLINE) if place.may_decline else None
+    return step_page(
+        "passkey", place, status, own=own, by_passkey=action, not_now=not_now, **context
+    )

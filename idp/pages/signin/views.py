@@ -46,7 +46,7 @@ def show() -> Response:
     open_attempt, visitor = current_attempt(), current_visitor()
     is_other = request.args.get("account") == "other"
     if open_attempt is not None and not is_other:
-        step = signing_in.due_step(database(), open_attempt)
+        step = signing_in.due_step(database(), current_issuer(), open_attempt)
         return redirect(step_address(step, authorization, destination()), 303)
     if authorization is None and visitor is not None and not _must_sign_in(visitor):
         return redirect(destination(), 303)

@@ -11,8 +11,10 @@ where it can be mended. The templates and the values they take:
 - mail `passkey_added`, `passkey_removed`, `passkey_renamed`, `passkey_suspended`: likewise
 - mail `recovery_code_used`: as `password_changed`, and `left` (how many codes are left)
 - mail `new_device`: as `password_changed`, and `device` (browser and system) and `link`
+- mail `exemption_used`: as `password_changed`, and `name` (of the person who signed in)
 - mail `email_changed` and text message `mobile_changed`: as `password_changed`
 - mail and text message `verification_code`: `service`, `code`, `minutes`
+- mail and text message `sign_in_code`: `service`, `code`, `minutes`
 - mail `subscription`: `service`, `api`, `link`, `stop`, `minutes`
 - mail `published`: `service`, `api`, `number`, `link`, `stop`
 - mail `test`: `service`

@@ -35,6 +35,8 @@ class BrowserSession(Base):
     """When a second factor was last proven."""
     phr_at: Mapped[datetime | None]
     """When a passkey was last proven."""
+    trusted_until: Mapped[datetime | None]
+    """Until when policies require no second factor of it, because its device is remembered."""
     remember: Mapped[bool] = mapped_column(default=False)
     remote_addr: Mapped[str | None] = mapped_column(String(45))
     user_agent: Mapped[str | None] = mapped_column(String(300))

@@ -31,6 +31,8 @@ class Authentication:
     """When the second factor was proven; None: it was not."""
     phr_at: datetime | None = None
     """When a passkey was proven; None: it was not."""
+    trusted_until: datetime | None = None
+    """Until when a remembered device takes the place of a second factor; None: it does not."""
 
 
 def cookie_name(issuer: Issuer) -> str:
@@ -68,6 +70,7 @@ def start(
         "amr": list(how.amr),
         "mfa_at": how.mfa_at,
         "phr_at": how.phr_at,
+        "trusted_until": how.trusted_until,
         "remember": remember,
         "remote_addr": context.remote_addr,
         "user_agent": (context.user_agent or "")[:MAX_USER_AGENT] or None,
@@ -239,6 +242,15 @@ def end_all(session: Session, user_id: int, *, but: int | None = None) -> list[i
     return list(
         session.scalars(statement.values(ended_at=clock.now()).returning(BrowserSession.id))
     )
+
+
+def end_trust(session: Session, user_id: int) -> None:
+    """End in all sessions of a person what their remembered devices spared them."""
+    statement = update(BrowserSession).where(
+        BrowserSession.user_id == user_id, BrowserSession.trusted_until.is_not(None)
+    )
+    statement = statement.values(trusted_until=None)
+    session.execute(statement.execution_options(synchronize_session=False))
 
 
 def restamp(session: Session, row: BrowserSession, security_stamp: str) -> None:

@@ -97,7 +97,7 @@ class PermittingTenants(Protocol):
 class LacksLevel(Protocol):
     """Decides whether a person should have signed in with a higher level."""
 
-    def __call__(self, session: Session, user_id: int, acr: str, wanted: str) -> bool:
+    def __call__(self, session: Session, principal: Principal, wanted: str) -> bool:
         """Return whether the level is too low for someone who can reach the wanted one."""
 
 
@@ -160,9 +160,7 @@ def require_scope(
 def _check_level(principal: Principal, level: str) -> None:
     """Refuse a token of a person whose sign-in was of a lower level than they can reach."""
     gate: Gate = current_app.extensions[EXTENSION]
-    if principal.user_id is not None and gate.lacks_level(
-        database(), principal.user_id, principal.acr, level
-    ):
+    if gate.lacks_level(database(), principal, level):
         raise InsufficientUserAuthentication({"acr_values": level})
 
 

@@ -21,7 +21,9 @@ from idp.directory.clients import snapshot
 from idp.directory.clients.models import ClientSecret
 from idp.directory.devices.models import Device, DeviceUser
 from idp.directory.factors.models import Totp
+from idp.directory.policies.models import RolePolicy
 from idp.directory.roles import catalogue
+from idp.directory.roles.models import Role
 from idp.directory.tenants import service as tenants
 from idp.directory.users.models import User
 from idp.oauth import operator_tokens
@@ -170,6 +172,16 @@ def all_of(path: str) -> str:
 
 def a_branding(session: Session) -> str:
     return f"/tenants/{protocol.add_tenant(session, 'Rows')}/branding"
+
+
+def a_role_policy(session: Session) -> str:
+    tenant_id = protocol.add_tenant(session, "Rows")
+    role = Role(code="rows", name="Rows", tenant_id=tenant_id)
+    session.add(role)
+    session.flush()
+    session.add(RolePolicy(role_id=role.id, second_factor="optional"))
+    session.commit()
+    return f"/tenants/{tenant_id}/roles/{role.id}/policy"
 
 
 def a_policy(session: Session) -> str:
@@ -338,6 +350,9 @@ CASES = {
     "branding-replace": Case(a_branding, {"name": "Rows Ltd"}),
     "policy-get": Case(a_policy),
     "policy-replace": Case(a_policy, {"password_length": 12}),
+    "role-policy-delete": Case(a_role_policy, status=204),
+    "role-policy-get": Case(a_role_policy),
+    "role-policy-replace": Case(a_role_policy, {"second_factor": "required"}),
     "privileges-list": Case(lambda _: "/privileges"),
     "privileges-create": Case(lambda _: "/privileges", {"code": "a.b", "name": "B"}, 201),
     "privileges-get": Case(lambda _: "/privileges/ids4.ms.all"),

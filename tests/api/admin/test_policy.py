@@ -18,9 +18,23 @@ FULL = {
     "password_history": 4,
     "password_expiry_days": 90,
     "password_must_change": True,
+    "second_factor": "required",
+    "level": "mfa",
+    "factors": ["passkey", "totp"],
+    "grace_days": 7,
+    "level_minutes": 60,
+    "device_days": 10,
 }
-EMPTY = dict.fromkeys(FULL)
-NOTHING = {**dict.fromkeys(FULL, 0), "password_must_change": False}
+NO_ONE = {"exempt_user_ids": None}
+EMPTY = {**dict.fromkeys(FULL), **NO_ONE}
+NOTHING = {
+    **dict.fromkeys(FULL, 0),
+    "password_must_change": False,
+    "second_factor": "optional",
+    "level": "mfa",
+    "factors": ["passkey", "totp"],
+    "device_days": 30,
+}
 ANY = {"If-Match": "*"}
 PLATFORM = 1
 
@@ -72,7 +86,7 @@ def test_a_tenant_without_a_policy_requires_nothing(root, acme):
 
 def test_what_was_put_is_read_and_recorded(root, session, acme):
     answered = put(root, acme, **FULL)
-    assert answered == {**FULL, "required": FULL}
+    assert answered == {**FULL, **NO_ONE, "required": FULL}
     assert get(root, acme) == answered
     event = changes(session)[0]
     assert (event.target, event.tenant_id, event.user_id) == (f"tenant:{acme}", acme, root.user.id)
@@ -166,6 +180,7 @@ def test_the_strictest_wins(root, acme):
         password_must_change=True,
     )
     assert answered["required"] == {
+        **FULL,
         "password_length": 14,
         "password_classes": 3,
         "password_history": 5,

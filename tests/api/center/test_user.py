@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import event, select
 
+from idp.directory.policies.models import Policy
 from idp.directory.roles.models import Privilege, Role, RolePrivilege, UserRole
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership
@@ -997,6 +998,17 @@ def test_who_is_locked_is_kept_out(root, session, client):
 
 
 # Second factors
+
+
+@pytest.mark.settings(second_factor="required")
+def test_codes_that_are_sent_are_a_second_factor_where_one_is_asked_for(root, session):
+    ann = protocol.add_person(session, email="ann@example.org", email_verified=True)
+    assert root.data("GET", f"/User/{ann.id}")["twoFactorEnabled"] is False
+    session.add(Policy(tenant_id=1, factors=["totp", "mail"]))
+    session.commit()
+    shown = root.data("GET", f"/User/{ann.id}")
+    assert shown["twoFactorEnabled"] is True
+    root.data("PUT", "/User", {**shown, "nickName": "Ann"})
 
 
 def test_whether_there_is_a_second_factor_is_told_and_not_set(root, session):

@@ -7,6 +7,7 @@ import pytest
 from idp.api.userservice.codes import Code
 from idp.directory.clients import service as clients
 from idp.directory.factors import enrolment
+from idp.directory.policies.models import Policy
 from idp.platform.audit.tags import Tag
 from tests.api import userservice
 from tests.pages.browsing import events
@@ -38,6 +39,18 @@ def test_a_program_logs_nobody_in_who_has_a_second_factor(robot, session, path):
 def test_a_program_logs_nobody_in_where_everybody_must_have_one(robot, session):
     add_person(session)
     assert robot.code("POST", "/login", RIGHT) is Code.second_factor_required
+
+
+@pytest.mark.parametrize(
+    "is_required",
+    [pytest.param(True, marks=pytest.mark.settings(second_factor="required")), False],
+)
+def test_codes_that_are_sent_are_no_way_round_for_programs(robot, session, is_required):
+    session.add(Policy(tenant_id=1, factors=["totp", "mail"]))
+    columns = {"email": "ann@example.org", "email_verified": True}
+    add_person(session, **columns)
+    code = robot.code("POST", "/login", RIGHT)
+    assert (code is Code.second_factor_required) is is_required
 
 
 @pytest.mark.parametrize("path", ["/login", "/authentication"])

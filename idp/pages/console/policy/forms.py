@@ -1,25 +1,74 @@
-"""The form of the policy screen."""
+"""The forms of policies: of an organisation or the platform, and of a role."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from flask_babel import lazy_gettext as _
-from wtforms import BooleanField, HiddenField, IntegerField
+from wtforms import BooleanField, HiddenField, IntegerField, SelectField, SelectMultipleField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined] # newer than its types
 from wtforms.validators import Optional
 
+from idp.directory.levels import MFA, PHR
 from idp.directory.policies.models import Policy
-from idp.directory.policies.rules import COLUMNS, RANGES, PolicySpec
+from idp.directory.policies.rules import (
+    CHOICES,
+    COLUMNS,
+    EXEMPT,
+    MAIL,
+    PASSKEY,
+    RANGES,
+    SMS,
+    TOTP,
+    PolicySpec,
+    RolePolicySpec,
+    SecondFactor,
+)
 from idp.pages.form import Form
 from idp.platform.integers import INT32_MAX
 
 NUMBERS = tuple(RANGES)
 MUST_CHANGE = "password_must_change"
+WORDS: Mapping[str, Mapping[str, Any]] = {
+    "second_factor": {
+        SecondFactor.OFF: _("Not offered"),
+        SecondFactor.OPTIONAL: _("Optional"),
+        SecondFactor.REQUIRED: _("Required"),
+    },
+    "level": {MFA: _("A second step"), PHR: _("A passkey")},
+    "factors": {
+        PASSKEY: _("Passkeys"),
+        TOTP: _("Authenticator apps"),
+        SMS: _("Codes by text message"),
+        MAIL: _("Codes by mail"),
+    },
+}
+"""What values are called."""
 
 
 def _number(label: Any) -> IntegerField:
     return IntegerField(label, [Optional()], render_kw={"inputmode": "numeric"})
+
+
+def _choices(words: Mapping[str, Any]) -> list[SelectChoice]:
+    return [SelectChoice(str(value), word) for value, word in words.items()]
+
+
+def _choice(label: Any, name: str) -> SelectField:
+    return SelectField(label, choices=_choices({"": _("Not set"), **WORDS[name]}))
+
+
+class RolePolicyForm(Form):
+    """What is required of those who have a role; the service checks it."""
+
+    second_factor = _choice(_("Second factor"), "second_factor")
+    level = _choice(_("Sign-in with"), "level")
+    stamp = HiddenField()
+
+    def to_spec(self) -> RolePolicySpec:
+        """Return the policy as the service takes it."""
+        return RolePolicySpec(self.second_factor.data or None, self.level.data or None)
 
 
 class PolicyForm(Form):
@@ -30,7 +79,22 @@ class PolicyForm(Form):
     password_history = _number(_("Earlier passwords that cannot be used again"))
     password_expiry_days = _number(_("Days until a password expires"))
     password_must_change = BooleanField(_("Passwords set by somebody else must be changed"))
+    second_factor = _choice(_("Second factor"), "second_factor")
+    level = _choice(_("Sign-in with"), "level")
+    factors = SelectMultipleField(_("Kinds"), choices=_choices(WORDS["factors"]))
+    grace_days = _number(_("Days until it must be set up"))
+    level_minutes = _number(_("Minutes until it is asked for again"))
+    device_days = _number(_("Days for which devices are remembered"))
+    exempt_user_ids = SelectMultipleField(_("Exempt administrators"), coerce=int)
     stamp = HiddenField()
+
+    def __init__(self, administrators: Iterable[tuple[int, str]], **options: Any) -> None:
+        """Fill the form; `administrators` are those who can be exempt."""
+        super().__init__(**options)
+        self.names = dict(administrators)
+        self.exempt_user_ids.choices = [
+            SelectChoice(user_id, name) for user_id, name in self.names.items()
+        ]
 
     def to_spec(self, row: Policy) -> PolicySpec:
         """Return the policy as the service takes it; what is off stays unset or off."""
@@ -41,22 +105,42 @@ class PolicyForm(Form):
         }
         off = False if row.password_must_change is False else None
         must_change = True if self.password_must_change.data else off
-        return PolicySpec(**bounded, password_must_change=must_change)
+        return PolicySpec(
+            **bounded,
+            password_must_change=must_change,
+            factors=self.factors.data or None,
+            exempt_user_ids=self.exempt_user_ids.data or None,
+            **{name: self[name].data or None for name in CHOICES},
+        )
 
     def rows(self, row: Policy) -> Iterator[tuple[Any, str, str]]:
         """Yield the title, the stored value and the value of the form of each field."""
         stored = data_of(row)
         for name in COLUMNS:
-            yield self[name].label.text, _shown(stored[name]), _shown(self[name].data)
+            pair = (self._shown(name, stored[name]), self._shown(name, self[name].data))
+            yield self[name].label.text, *pair
+
+    def _shown(self, name: str, value: Any) -> str:
+        if name == EXEMPT:
+            return ", ".join(self.names.get(user_id, str(user_id)) for user_id in value)
+        return in_words(name, value)
 
 
 def data_of(row: Policy) -> dict[str, Any]:
     """Return what the form shows of a policy."""
-    values = {name: getattr(row, name) for name in NUMBERS}
-    return {**values, MUST_CHANGE: bool(row.password_must_change), "stamp": row.concurrency_stamp}
+    values = {name: getattr(row, name) for name in COLUMNS}
+    lists = {name: values[name] or [] for name in ("factors", EXEMPT)}
+    texts = {name: values[name] or "" for name in CHOICES}
+    must_change = bool(row.password_must_change)
+    return {**values, **lists, **texts, MUST_CHANGE: must_change, "stamp": row.concurrency_stamp}
 
 
-def _shown(value: Any) -> str:
+def in_words(name: str, value: Any) -> str:
+    """Return a value in the visitor's language; empty where there is none."""
     if isinstance(value, bool):
         return str(_("Yes") if value else _("No"))
+    if name in CHOICES:
+        return str(WORDS[name].get(value, ""))
+    if name == "factors":
+        return ", ".join(str(WORDS[name].get(kind, kind)) for kind in value)
     return "" if value is None else str(value)

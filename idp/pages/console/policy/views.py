@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import request
@@ -10,11 +11,11 @@ from werkzeug.wrappers import Response
 
 from idp.directory.policies import management as policies
 from idp.directory.policies.management import PolicyState
-from idp.directory.policies.rules import Required
+from idp.directory.policies.rules import CHOICES, COMBINED
 from idp.directory.scopes import Scope
 from idp.pages.console import as_code, conflicts, layout, refusals, screens, trail
 from idp.pages.console.gate import Pages, go
-from idp.pages.console.policy.forms import PolicyForm, data_of
+from idp.pages.console.policy.forms import PolicyForm, data_of, in_words
 from idp.pages.console.workspaces import Workspace
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict
@@ -32,13 +33,14 @@ pages = Pages(screens.POLICY)
 def index(workspace: Workspace) -> Response:
     """Show the policy of the organisation, or of the platform."""
     state = _get(workspace)
-    return _page(workspace, state, PolicyForm(formdata=None, data=data_of(state.row)))
+    form = PolicyForm(_administrators(workspace), formdata=None, data=data_of(state.row))
+    return _page(workspace, state, form)
 
 
 @pages.post(permission=WRITE)
 def save(workspace: Workspace) -> Response:
     """Save all values."""
-    form = PolicyForm()
+    form = PolicyForm(_administrators(workspace))
     if form.stamp.data is None:
         raise BadRequest
     state = _get(workspace)
@@ -71,6 +73,10 @@ def _get(workspace: Workspace) -> PolicyState:
     return policies.get(database(), workspace.confined_actor, _tenant_id(workspace))
 
 
+def _administrators(workspace: Workspace) -> Sequence[tuple[int, str]]:
+    return policies.administrators(database(), workspace.confined_actor, _tenant_id(workspace))
+
+
 def _conflict_page(workspace: Workspace, form: PolicyForm) -> Response:
     """Show both values; the next save is based on what is stored now."""
     state = _get(workspace)
@@ -94,7 +100,7 @@ def _page(
         screen=screens.POLICY,
         status=status,
         form=form,
-        floor={name: text for name, text in _in_words(state.floor).items() if text},
+        floor={name: text for name, text in _in_words(state.above).items() if text},
         required=_in_words(state.required),
         shortest=max(SHORTEST, state.required.password_length),
         is_saved=request.args.get("notice") == "saved",
@@ -106,16 +112,19 @@ def _page(
     )
 
 
-def _in_words(required: Required) -> dict[str, str]:
+def _in_words(policy: Any) -> dict[str, str]:
     """Return what is required by column, in the visitor's language; empty: nothing."""
-    days = required.password_expiry_days
-    return {
-        "password_length": str(required.password_length or ""),
-        "password_classes": str(required.password_classes or ""),
-        "password_history": str(required.password_history or ""),
-        "password_expiry_days": _("%(count)s days", count=days) if days else "",
-        "password_must_change": _("Yes") if required.password_must_change else "",
-    }
+    values = {name: getattr(policy, name) for name in COMBINED}
+    words = {name: in_words(name, value) for name, value in values.items() if value is not None}
+    for name, text in words.items():
+        is_off = name not in CHOICES and not values[name]
+        if is_off:
+            words[name] = ""
+        elif name.endswith("_days"):
+            words[name] = _("%(count)s days", count=text)
+        elif name == "level_minutes":
+            words[name] = _("%(count)s minutes", count=text)
+    return {name: words.get(name, "") for name in COMBINED}
 
 
 def _curl(workspace: Workspace) -> str:

@@ -1,0 +1,62 @@
+"""What policies require of a person who signs in at an issuer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from idp.directory.clients import snapshot as clients
+from idp.directory.policies import snapshot
+from idp.directory.policies.rules import Required
+from idp.directory.policies.snapshot import Asked
+from idp.directory.tenants import service as tenants
+from idp.directory.users.models import User
+from idp.directory.users.standing import is_active
+from idp.platform import clock
+from idp.platform.issuer import Issuer
+
+
+def asked_of(session: Session, issuer: Issuer, user_id: int, client_id: str | None = None) -> Asked:
+    """Return what is required of a person at an issuer, for the tenant that the sign-in is for.
+
+    `client_id` is the application that requests the sign-in.
+    """
+    if not snapshot.any_set(session) and not snapshot.any_level(session):
+        return Asked(issuer.tenant_id, snapshot.floor(session))
+    tenant_id = _tenant_of(session, issuer, user_id, client_id)
+    return snapshot.of_person(session, tenant_id, issuer.tenant_id, user_id)
+
+
+def _tenant_of(session: Session, issuer: Issuer, user_id: int, client_id: str | None) -> int:
+    """Return the tenant that a sign-in is for: the client's, the only one, else the issuer's."""
+    client = clients.find(session, client_id) if client_id else None
+    if client is not None and client.tenant_id is not None:
+        return client.tenant_id
+    own = tenants.memberships(session, user_id, issuer)
+    return own[0].id if len(own) == 1 else issuer.tenant_id
+
+
+def administrators_of(session: Session, tenant_id: int) -> Sequence[User]:
+    """List the administrators of a tenant who may sign in."""
+    of_tenant = User.id.in_(snapshot.administrators(tenant_id))
+    query = select(User).where(of_tenant, is_active(clock.now())).order_by(User.id)
+    return session.scalars(query).all()
+
+
+def put_off_until(required: Required, asked_at: datetime | None) -> datetime:
+    """Return until when a person may put off setting up a second factor that is required.
+
+    `asked_at` is when they were first asked; None: now.
+    """
+    return (asked_at or clock.now()) + timedelta(days=required.grace_days)
+
+
+def note_asked(session: Session, user: User) -> None:
+    """Note that a person was asked to set up a second factor, the first time."""
+    statement = update(User).where(User.id == user.id, User.second_factor_asked_at.is_(None))
+    statement = statement.values(second_factor_asked_at=clock.now())
+    session.execute(statement.execution_options(synchronize_session=False))
+    session.expire(user, ["second_factor_asked_at"])
