@@ -30,22 +30,25 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "endpoints.introspect._authenticate": Check("Caller of introspection", "RFC 7662 2.1"),
         "endpoints.token.find_grant": Check("Grant types of the client", "RFC 6749 5.2"),
         # Authorization requests
-        "endpoints.authorize.find_return_address": Check(
+        "authorization.checks.prove_client": Check(
             "Client and return address", "RFC 6749 3.1.2.4, RFC 9700 2.1"
         ),
-        "endpoints.authorize.validate": Check(
+        "authorization.checks.prove_redirect_uri": Check(
+            "Client and return address", "RFC 6749 3.1.2.4, RFC 9700 2.1"
+        ),
+        "authorization.checks._refuse_unsupported": Check(
             "Supported parameters", "OpenID Connect Core 3.1.2.6"
         ),
-        "endpoints.authorize._check_response": Check("Response type", "RFC 6749 3.1.1, 4.1.2.1"),
+        "authorization.checks._check_response": Check("Response type", "RFC 6749 3.1.1, 4.1.2.1"),
         "checks.levels.read": Check("Level of sign-in", "OpenID Connect Core 5.5.1.1"),
         "checks.levels.unmet": Check("Level of sign-in", "OpenID Connect Core 5.5.1.1"),
         "checks.levels._wished": Check("Level of sign-in", "OpenID Connect Core 3.1.2.1"),
-        "endpoints.authorize._hinted_subject": Check(
+        "authorization.checks._hinted_subject": Check(
             "ID token hint", "OpenID Connect Core 3.1.2.2"
         ),
-        "endpoints.authorize._settle_sign_in": Check("Sign-in", "OpenID Connect Core 3.1.2.3"),
-        "endpoints.authorize._settle_tenant": Check("Membership in a tenant", "RFC 6749 4.1.2.1"),
-        "endpoints.authorize.decide": Check("Consent", "RFC 6749 4.1.2.1"),
+        "authorization.decide._settle_sign_in": Check("Sign-in", "OpenID Connect Core 3.1.2.3"),
+        "authorization.decide._settle_tenant": Check("Membership in a tenant", "RFC 6749 4.1.2.1"),
+        "authorization.decide.decide": Check("Consent", "RFC 6749 4.1.2.1"),
         "checks.pkce.read_challenge": Check("PKCE challenge", "RFC 7636 4.3, RFC 9700 2.1.1"),
         "checks.prompt.read_prompt": Check("Prompt", "OpenID Connect Core 3.1.2.1"),
         "checks.prompt.read_claims": Check("Claims parameter", "OpenID Connect Core 5.5"),
