@@ -39,6 +39,17 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "authorization.checks._refuse_unsupported": Check(
             "Supported parameters", "OpenID Connect Core 3.1.2.6"
         ),
+        "authorization.checks.check_source": Check(
+            "Pushed and signed requests", "RFC 9126 5, RFC 9101 10.5"
+        ),
+        "authorization.parameters.unwrap": Check("Signed request", "OpenID Connect Core 6.1"),
+        "authorization.pushed.find": Check("Pushed request", "RFC 9126 4"),
+        "authorization.pushed.spend": Check("Pushed request", "RFC 9126 7.3"),
+        "authorization.request_object._verify": Check("Signed request", "RFC 9101 6.2"),
+        "authorization.request_object._refuse": Check("Signed request", "RFC 9101 6"),
+        "endpoints.par.par": Check("Pushed request", "RFC 9126 2.1"),
+        "endpoints.par._own": Check("Size of the pushed request", "RFC 9126 2.3"),
+        "endpoints.par._count": Check("Number of pushed requests", "RFC 9126 2.3"),
         "authorization.checks._check_response": Check("Response type", "RFC 6749 3.1.1, 4.1.2.1"),
         "checks.levels.read": Check("Level of sign-in", "OpenID Connect Core 5.5.1.1"),
         "checks.levels.unmet": Check("Level of sign-in", "OpenID Connect Core 5.5.1.1"),

@@ -10,7 +10,7 @@ from idp.directory.clients.snapshot import ClientView
 from idp.oauth.authorization.validated import ValidatedRequest
 from idp.oauth.checks import levels, pkce, prompt, redirect_uri
 from idp.oauth.checks import scope as scopes
-from idp.oauth.checks.response import RESPONSE_MODES, RESPONSE_TYPES
+from idp.oauth.checks.response import DEFAULT_MODE, RESPONSE_MODES, RESPONSE_TYPES
 from idp.oauth.id_tokens import read_id_token
 from idp.oauth.request import Parameters
 from idp.platform.errors import OAuthError
@@ -20,7 +20,6 @@ from idp.platform.storage import Storage
 from idp.platform.translation import N_
 
 UNSUPPORTED = {
-    "request": "request_not_supported",
     "request_uri": "request_uri_not_supported",
     "registration": "registration_not_supported",
 }
@@ -33,6 +32,16 @@ async def prove_client(storage: Storage, issuer: Issuer, client_id: str) -> Clie
         message = N_("The application is not known here. Tell the people who run it.")
         raise OAuthError(message, code="invalid_client")
     return client
+
+
+def check_source(client: ClientView, *, is_pushed: bool, is_signed: bool) -> None:
+    """Check that the request came the way that the client is registered for."""
+    if client.require_pushed_authorization_requests and not is_pushed:
+        message = "The client must push its requests"
+        raise OAuthError(message)  # RFC 9126 5
+    if client.require_signed_request_object and not is_signed:
+        message = "The client must sign its requests"
+        raise OAuthError(message)  # RFC 9101 10.5
 
 
 def prove_redirect_uri(client: ClientView, parameters: Parameters) -> str:
@@ -92,7 +101,10 @@ def _check_response(client: ClientView, parameters: Parameters) -> None:
         raise OAuthError(message, code="unauthorized_client")
     mode = parameters.get("response_mode")
     if mode is not None and mode not in RESPONSE_MODES:
-        message = "response_mode must be query, fragment or form_post"
+        message = f"response_mode must be one of {', '.join(RESPONSE_MODES)}"
+        raise OAuthError(message)
+    if (mode or DEFAULT_MODE) not in client.response_modes:
+        message = f"The client may not use the response mode {mode or DEFAULT_MODE}"
         raise OAuthError(message)
 
 

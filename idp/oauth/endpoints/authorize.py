@@ -14,7 +14,6 @@ from idp.oauth.authorization import answer, checks, code_grants, parameters
 from idp.oauth.authorization.answer import ReturnAddress
 from idp.oauth.authorization.decide import ToPage, decide
 from idp.oauth.authorization.parameters import AskedParameters
-from idp.oauth.authorization.validated import ValidatedRequest
 from idp.oauth.checks.prompt import read_prompt
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import FormPost, Interaction, ProtocolResponse, redirect
@@ -31,13 +30,13 @@ async def authorize_without_page(
 
     Nothing was written when it returns None.
     """
-    pairs = dict(request.query)
-    if request.method != "GET" or pairs.get("response_mode") == "form_post" or "request" in pairs:
-        return None
-    if pending.CONTINUE in pairs:
+    if request.method != "GET" or any(name == pending.CONTINUE for name, _ in request.query):
         return None
     try:
-        found = await authorize(request, storage)
+        asked, back = await _read(request, storage)
+        if back.mode == "form_post":
+            return None
+        found = await _answer(request, storage, asked, back)
     except Unavailable:
         raise
     except Problem:
@@ -50,19 +49,38 @@ async def authorize_without_page(
 async def authorize(request: ProtocolRequest, storage: Storage) -> Answer:
     """Answer an authorization request with a code, a refusal, or a page to show first.
 
-    A Problem that leaves here is shown to the person: the client is not proven.
+    A Problem that leaves here is shown to the person: the client is not proven, or the request
+    was answered before.
     """
-    asked = await parameters.read(request, storage)
-    client_id = asked.parameters.require("client_id")
-    client = await checks.prove_client(storage, request.issuer, client_id)
-    back = answer.return_address(request.issuer, client, asked.parameters)
+    asked, back = await _read(request, storage)
     if request.method == "POST":
-        return await _continue_by_get(request, storage, asked)
+        # By a GET the cookie of a cross-site form counts (SameSite=Lax).
+        handle = await parameters.keep(request, storage, asked)
+        return redirect(f"{request.path}?{urlencode({pending.CONTINUE: handle})}")
+    return await _answer(request, storage, asked, back)
+
+
+async def _read(
+    request: ProtocolRequest, storage: Storage
+) -> tuple[AskedParameters, ReturnAddress]:
+    asked = await parameters.read(request, storage)
+    return asked, answer.return_address(request.issuer, asked.client, asked.parameters)
+
+
+async def _answer(
+    request: ProtocolRequest, storage: Storage, asked: AskedParameters, back: ReturnAddress
+) -> Answer:
+    client, issuer, cookie = asked.client, request.issuer, request.session_cookie
     try:
-        validated = await checks.validate(
-            storage, request.issuer, client, back.uri, asked.parameters
-        )
-        return await _answer(request, storage, asked, validated, back)
+        is_pushed = asked.pushed_id is not None
+        checks.check_source(client, is_pushed=is_pushed, is_signed=asked.is_signed)
+        validated = await checks.validate(storage, issuer, client, back.uri, asked.parameters)
+        if asked.row is None and not is_pushed:
+            code = await code_grants.grant_at_once(storage, validated, cookie)
+            if code is not None:
+                return await answer.send(storage, back, {"code": code})
+        visitor = await visitors.find_signed_in(storage, issuer, cookie)
+        approved = await decide(storage, validated, visitor, parameters.answers(asked, visitor))
     except ToPage as page:
         if "none" not in read_prompt(asked.parameters):
             return Interaction(page.kind, await parameters.keep(request, storage, asked))
@@ -70,30 +88,8 @@ async def authorize(request: ProtocolRequest, storage: Storage) -> Answer:
     except OAuthError as refusal:
         error = refusal
         await answer.record_refusal(storage, asked, error)
+    else:
+        code = await answer.make_code(storage, asked, validated, approved)
+        return await answer.send(storage, back, {"code": code})
     await refused_requests.keep(storage, request, error, client)
-    return back.refuse(error)
-
-
-async def _continue_by_get(
-    request: ProtocolRequest, storage: Storage, asked: AskedParameters
-) -> ProtocolResponse:
-    """Turn a POST into a GET, so that the cookie of a cross-site form counts (SameSite=Lax)."""
-    handle = await parameters.keep(request, storage, asked)
-    return redirect(f"{request.path}?{urlencode({pending.CONTINUE: handle})}")
-
-
-async def _answer(
-    request: ProtocolRequest,
-    storage: Storage,
-    asked: AskedParameters,
-    validated: ValidatedRequest,
-    back: ReturnAddress,
-) -> ProtocolResponse | FormPost:
-    """Make a code for the person who is signed in, unless a page is needed first."""
-    if asked.row is None:
-        code = await code_grants.grant_at_once(storage, validated, request.session_cookie)
-        if code is not None:
-            return back.send({"code": code})
-    visitor = await visitors.find_signed_in(storage, request.issuer, request.session_cookie)
-    approved = await decide(storage, validated, visitor, parameters.answers(asked, visitor))
-    return back.send({"code": await answer.make_code(storage, asked, validated, approved)})
+    return await answer.refuse(storage, back, error)
