@@ -39,6 +39,9 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "authorization.checks._refuse_unsupported": Check(
             "Supported parameters", "OpenID Connect Core 3.1.2.6"
         ),
+        "authorization.checks._prompt": Check(
+            "Prompt", "OpenID Connect Initiating User Registration 4"
+        ),
         "authorization.checks.check_source": Check(
             "Pushed and signed requests", "RFC 9126 5, RFC 9101 10.5"
         ),

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from idp.claims import access, registry
-from idp.claims.subject import Subject
+from idp.claims.subject import Subject, subject_id
 from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.resources.snapshot import ApiView
@@ -93,7 +93,7 @@ async def issue_access_token(
         claims["jti"] = random_token(16)
     else:
         subject = await standing.subject(storage, claim_names(scopes), needs_rights=bool(apis))
-        claims["sub"] = str(standing.user.id)
+        claims["sub"] = subject_id(client, standing.user.id)
         claims["jti"] = token_id or new_token_id(storage.runtime, standing.grant)
         claims["tenant"] = access.tenant(subject)
         claims |= authentication(standing.grant)

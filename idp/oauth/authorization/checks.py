@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
+from idp.directory.registration import service as registration
 from idp.oauth.authorization.validated import ValidatedRequest
 from idp.oauth.checks import levels, pkce, prompt, redirect_uri
 from idp.oauth.checks import scope as scopes
@@ -74,7 +75,7 @@ async def validate(
         scopes=requested,
         code_challenge=pkce.read_challenge(parameters, required=client.require_pkce),
         nonce=parameters.get("nonce"),
-        prompt=prompt.read_prompt(parameters),
+        prompt=await _prompt(storage, issuer, parameters),
         max_age=_max_age(client, parameters),
         login_hint=parameters.get("login_hint"),
         hinted_subject=await _hinted_subject(storage, issuer, client, parameters),
@@ -106,6 +107,14 @@ def _check_response(client: ClientView, parameters: Parameters) -> None:
     if (mode or DEFAULT_MODE) not in client.response_modes:
         message = f"The client may not use the response mode {mode or DEFAULT_MODE}"
         raise OAuthError(message)
+
+
+async def _prompt(storage: Storage, issuer: Issuer, parameters: Parameters) -> frozenset[str]:
+    values = prompt.read_prompt(parameters)
+    if prompt.CREATE in values and not await storage.in_session(registration.is_open, issuer):
+        message = "prompt=create is not possible: registration is closed"
+        raise OAuthError(message)
+    return values
 
 
 def _max_age(client: ClientView, parameters: Parameters) -> int | None:

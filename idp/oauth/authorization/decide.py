@@ -8,11 +8,13 @@ from typing import Literal
 
 from sqlalchemy import bindparam, or_, select
 
+from idp.claims.subject import subject_id
 from idp.directory.factors import service as factors
 from idp.directory.levels import HIGHEST, PWD, satisfies
 from idp.oauth.authorization.validated import Approved, ValidatedRequest
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks import tenant
+from idp.oauth.checks.prompt import CREATE
 from idp.oauth.models import Consent
 from idp.oauth.pending import Answers
 from idp.oauth.visitor import SignedIn
@@ -28,6 +30,7 @@ Page = Literal[
     "choose",
     "choose-tenant",
     "consent",
+    "register",
 ]
 
 
@@ -88,16 +91,18 @@ async def decide(
 def _settle_sign_in(
     validated: ValidatedRequest, visitor: SignedIn | None, answers: Answers | None
 ) -> SignedIn:
+    is_fresh = visitor is not None and answers is not None and visitor.auth_time >= answers.since
+    if CREATE in validated.prompt and not is_fresh:
+        raise ToPage("register")
     if visitor is None:
         raise ToPage("login")
-    is_fresh = answers is not None and visitor.auth_time >= answers.since
     if "login" in validated.prompt and not is_fresh:
         raise ToPage("login")
     if validated.max_age is not None and not is_fresh:
         age = clock.now() - visitor.auth_time
         if age > timedelta(seconds=validated.max_age):
             raise ToPage("login")
-    if not _is_requested_subject(validated, str(visitor.user_id)):
+    if not _is_requested_subject(validated, subject_id(validated.client, visitor.user_id)):
         if is_fresh:
             message = "Someone else signed in"
             raise OAuthError(message, code="login_required")

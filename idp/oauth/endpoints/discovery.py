@@ -9,7 +9,9 @@ import orjson
 from sqlalchemy.orm import Session
 
 from idp.directory import levels
+from idp.directory.registration import service as registration
 from idp.directory.resources import snapshot as resources
+from idp.oauth.checks.prompt import CREATE, PROMPTS
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import ProtocolResponse
 from idp.platform.cache import looked_up
@@ -30,6 +32,11 @@ async def discovery(request: ProtocolRequest, storage: Storage) -> ProtocolRespo
     """Return the issuer's metadata, prebuilt until configuration changes."""
     body = await storage.look_up(_document, request.issuer, request.server)
     return ProtocolResponse(200, HEADERS, body)
+
+
+def _prompts(session: Session, issuer: Issuer) -> list[str]:
+    is_open = registration.is_open(session, issuer)
+    return [name for name in PROMPTS if is_open or name != CREATE]
 
 
 @looked_up("discovery")
@@ -61,7 +68,7 @@ def metadata(
         "response_modes_supported": list(server.response_modes),
         "grant_types_supported": sorted(server.grants),
         "subject_types_supported": ["public"],
-        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "prompt_values_supported": _prompts(session, issuer),
         "acr_values_supported": list(levels.reachable(issuer)),
         "ui_locales_supported": ["zh", "en"],
         "display_values_supported": ["page", "popup"],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from idp.claims import access
+from idp.claims.subject import subject_id
 from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.resources import snapshot as resources
@@ -141,7 +142,7 @@ async def _describe_refresh_token(
     return {
         "active": True,
         "iss": request.issuer.url,
-        "sub": str(grant.user_id),
+        "sub": subject_id(requester.client, grant.user_id),
         "client_id": requester.client.client_id,
         "scope": " ".join(family.scopes),
         "iat": int((family.rotated_at or family.created_at).timestamp()),

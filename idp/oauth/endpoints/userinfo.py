@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from idp.claims import registry
+from idp.claims.subject import subject_id
 from idp.oauth import access_tokens, id_tokens
 from idp.oauth.access_tokens import AccessToken
 from idp.oauth.checks import scope as scopes
@@ -56,7 +57,7 @@ async def _claims(storage: Storage, token: AccessToken) -> dict[str, Any]:
     released = id_tokens.userinfo_names(scopes.retain(token.client, token.scopes))
     released |= id_tokens.requested_claims(token.client, standing.grant, "userinfo")
     claims = registry.collect(await standing.subject(storage, released), released)
-    claims["sub"] = str(standing.user.id)
+    claims["sub"] = subject_id(token.client, standing.user.id)
     return claims
 
 
