@@ -113,8 +113,12 @@ async def make_code(
     values = code_grants.values(storage, validated, approved, code)
     if asked.row is None and asked.pushed_id is None:
         await storage.write(code_grants.GRANT, values)
-    else:
-        await storage.in_session(_grant_once, asked, validated, approved, values)
+        return code
+    if asked.row is None:
+        spent = {**values, "pushed_id": asked.pushed_id}
+        if await storage.write_and_read(code_grants.GRANT_OF_PUSHED, spent) is not None:
+            return code
+    await storage.in_session(_grant_once, asked, validated, approved, values)
     return code
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    update,
 )
 from sqlalchemy import cast as cast_to
 from sqlalchemy.orm import aliased
@@ -29,7 +30,7 @@ from idp.oauth import visitor as visitors
 from idp.oauth.authorization.validated import Approved, ValidatedRequest
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.id_tokens import may_request
-from idp.oauth.models import AuthorizationCode, Grant
+from idp.oauth.models import AuthorizationCode, Grant, PushedRequest
 from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
@@ -109,6 +110,33 @@ GRANT = AtomicWrite(
     grant_id=lambda grant: grant.id,
     target=_target,
 )
+
+
+_SPENT = (
+    update(PushedRequest)
+    .where(PushedRequest.id == bindparam("pushed_id"), PushedRequest.used_at.is_(None))
+    .values(used_at=bindparam("created_at", type_=Grant.__table__.c.created_at.type))
+    .returning(PushedRequest.id)
+    .cte("spent")
+)
+GRANT_OF_PUSHED = AtomicWrite(
+    insert(cast("Table", Grant.__table__)).from_select(
+        [*_FOUND, *_KNOWN],
+        select(
+            *(bindparam(name, type_=Grant.__table__.c[name].type) for name in (*_FOUND, *_KNOWN))
+        ).select_from(_SPENT),
+        include_defaults=False,
+    ),
+    AuthorizationCode,
+    AuditEvent,
+    found=(Grant.user_id,),
+    grant_id=lambda grant: grant.id,
+    target=_target,
+)
+"""The same, and the pushed request `pushed_id` is spent: there is no grant if it was before.
+
+PostgreSQL only: see `Storage.write_and_read`.
+"""
 
 
 async def grant_at_once(
