@@ -17,6 +17,10 @@ PRIVATE_KEY_JWT = "private_key_jwt"
 AUTH_METHODS = (NO_AUTHENTICATION, *SHARED_SECRET_METHODS, PRIVATE_KEY_JWT)
 """Client authentication methods (RFC 7591 2)."""
 
+FAPI2 = "fapi2"
+FAPI2_MESSAGE_SIGNING = "fapi2_message_signing"
+SECURITY_PROFILES = (FAPI2, FAPI2_MESSAGE_SIGNING)
+
 PLAIN_MODES = ("query", "fragment", "form_post")
 SIGNED_MODES = ("jwt", "query.jwt", "fragment.jwt", "form_post.jwt")
 """Modes of authorization responses (OAuth 2.0 Multiple Response Types 2.1, JARM 2.3)."""

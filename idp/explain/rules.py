@@ -50,6 +50,9 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "authorization.pushed.spend": Check("Pushed request", "RFC 9126 7.3"),
         "authorization.request_object._verify": Check("Signed request", "RFC 9101 6.2"),
         "authorization.request_object._refuse": Check("Signed request", "RFC 9101 6"),
+        "authorization.request_object._check_strictly": Check(
+            "Signed request", "FAPI 2.0 Message Signing 5.3.1"
+        ),
         "endpoints.par.par": Check("Pushed request", "RFC 9126 2.1"),
         "endpoints.par._own": Check("Size of the pushed request", "RFC 9126 2.3"),
         "endpoints.par._count": Check("Number of pushed requests", "RFC 9126 2.3"),

@@ -107,7 +107,7 @@ async def issue_access_token(
 
     if client.access_token_is_reference:
         return await _keep(storage, client, within(access.BUDGET_BYTES), standing)
-    alg = apis[0].signing_alg if len(apis) == 1 else None
+    alg = (apis[0].signing_alg if len(apis) == 1 else None) or client.signing_alg
     keys = await storage.look_up(signer.keys)
     return sign_within(keys, within, alg=alg, typ=ACCESS_TOKEN_TYPE)
 

@@ -1,4 +1,4 @@
-"""Pushed and signed authorization requests, and signed answers."""
+"""Pushed and signed authorization requests, signed answers, and security profiles of clients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ KIND = "expand"
 BigInt = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
-TEXTS = {"request_object_signing_alg": 20, "authorization_signed_response_alg": 20}
+TEXTS = {
+    "security_profile": 30,
+    "request_object_signing_alg": 20,
+    "authorization_signed_response_alg": 20,
+}
 SWITCHES = ("require_pushed_authorization_requests", "require_signed_request_object")
 
 

@@ -132,6 +132,7 @@ class ClientShape(AdminShape):
     jwks = fields.Dict(allow_none=True)
     jwks_uri = text(LONGEST_URI, allow_none=True)
     strict_assertion_audience = boolean()
+    security_profile = text(30, allow_none=True)
     require_pushed_authorization_requests = boolean()
     require_signed_request_object = boolean()
     request_object_signing_alg = text(20, allow_none=True)

@@ -961,6 +961,10 @@ MEMBERS = {
         "Whether assertions must name the issuer alone as audience.",
         "断言的受众是否只能是签发地址。",
     ),
+    "security_profile": Text(
+        "`fapi2` or `fapi2_message_signing`: rules that the client keeps to in all respects; null: none.",
+        "安全规范：`fapi2` 或 `fapi2_message_signing`，客户端在各方面均须遵守；null 表示无。",
+    ),
     "require_pushed_authorization_requests": Text(
         "Whether authorization requests must be pushed (RFC 9126).",
         "授权请求是否必须预先推送（RFC 9126）。",

@@ -16,7 +16,14 @@ from idp.directory import levels
 from idp.directory.clients import addresses
 from idp.directory.clients.addresses import Rules
 from idp.directory.clients.models import Client
-from idp.directory.product import AUTH_METHODS, NO_AUTHENTICATION, PLAIN_MODES, SIGNED_MODES
+from idp.directory.product import (
+    AUTH_METHODS,
+    NO_AUTHENTICATION,
+    PLAIN_MODES,
+    PRIVATE_KEY_JWT,
+    SECURITY_PROFILES,
+    SIGNED_MODES,
+)
 from idp.platform.errors import BadRequest, Unprocessable
 from idp.platform.signing.algorithms import ALGORITHMS
 from idp.platform.translation import N_, Filled, filled
@@ -200,6 +207,7 @@ def _fields() -> dict[str, Field]:
         Field("jwks", _jwks, nullable=True),
         Field("jwks_uri", _address, nullable=True),
         Field("strict_assertion_audience", _boolean),
+        Field("security_profile", _one_of(*SECURITY_PROFILES), nullable=True),
         Field("require_pushed_authorization_requests", _boolean),
         Field("require_signed_request_object", _boolean),
         Field("request_object_signing_alg", algorithm, nullable=True),
@@ -273,6 +281,7 @@ PROPERTIES = (
     "require_signed_request_object",
     "response_modes",
     "second_factor_exempt",
+    "security_profile",
     "strict_assertion_audience",
     "token_endpoint_auth_method",
     "token_endpoint_auth_signing_alg",
@@ -342,6 +351,8 @@ def apply(client: Client, values: Mapping[str, Any], rules: Rules) -> None:
             _check_fixed(name, value, rules)
         else:
             setattr(client, name, _read(FIELDS[name], value, rules))
+    if client.security_profile is not None and client.token_endpoint_auth_method is None:
+        client.token_endpoint_auth_method = PRIVATE_KEY_JWT
     # RFC 7591 knows public clients by their method, the management API by a flag of its own.
     if "token_endpoint_auth_method" in given and "require_client_secret" not in given:
         client.require_client_secret = client.token_endpoint_auth_method != NO_AUTHENTICATION

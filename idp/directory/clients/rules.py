@@ -10,7 +10,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from idp.directory import product
-from idp.directory.clients import addresses
+from idp.directory.clients import addresses, profiles
 from idp.directory.clients.addresses import Rules
 from idp.directory.clients.models import Client
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
@@ -109,6 +109,7 @@ def check(client: Client) -> None:
         raise Unprocessable.at("grant_types", N_("refresh_token requires authorization_code."))
     if "refresh_token" in grants and not client.allow_offline_access:
         raise Unprocessable.at("grant_types", N_("refresh_token requires allow_offline_access."))
+    profiles.check(client)
 
 
 def _check_public(client: Client, grants: set[str], method: str | None) -> None:

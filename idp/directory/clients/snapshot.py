@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
+from idp.directory.clients import profiles
 from idp.directory.clients.models import Client, ClientCorsOrigin
 from idp.directory.product import (
     NO_AUTHENTICATION,
@@ -46,6 +47,7 @@ class ClientView:
     jwks: dict[str, Any] | None
     jwks_uri: str | None
     strict_assertion_audience: bool
+    security_profile: str | None
     require_pushed_authorization_requests: bool
     require_signed_request_object: bool
     request_object_signing_alg: str | None
@@ -74,6 +76,8 @@ class ClientView:
     refresh_token_slides: bool
     refresh_token_reuse_seconds: int
     access_token_is_reference: bool
+    signing_alg: str | None
+    """Of access tokens whose API names none; None: that of the installation."""
     id_token_signed_response_alg: str | None
     userinfo_signed_response_alg: str | None
     introspection_signed_response_alg: str | None
@@ -162,7 +166,7 @@ def _view(session: Session, client: Client) -> ClientView | None:
             claims[name] = row.value
         else:
             claims[name] = [*([known] if isinstance(known, str) else known), row.value]
-    return ClientView(
+    view = ClientView(
         row_id=client.id,
         client_id=client.client_id,
         tenant_id=client.tenant_id,
@@ -179,6 +183,7 @@ def _view(session: Session, client: Client) -> ClientView | None:
         jwks=client.jwks,
         jwks_uri=client.jwks_uri,
         strict_assertion_audience=client.strict_assertion_audience,
+        security_profile=client.security_profile,
         require_pushed_authorization_requests=client.require_pushed_authorization_requests,
         require_signed_request_object=client.require_signed_request_object,
         request_object_signing_alg=client.request_object_signing_alg,
@@ -208,6 +213,7 @@ def _view(session: Session, client: Client) -> ClientView | None:
         refresh_token_slides=client.refresh_token_expiration == 0,
         refresh_token_reuse_seconds=client.refresh_token_reuse_seconds,
         access_token_is_reference=client.access_token_type == 1,
+        signing_alg=None,
         id_token_signed_response_alg=client.id_token_signed_response_alg,
         userinfo_signed_response_alg=client.userinfo_signed_response_alg,
         introspection_signed_response_alg=client.introspection_signed_response_alg,
@@ -218,3 +224,4 @@ def _view(session: Session, client: Client) -> ClientView | None:
         api_scopes=api_scopes,
         identity_scopes=identity_scopes,
     )
+    return replace(view, **profiles.settings(client))

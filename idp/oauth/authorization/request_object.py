@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy.orm import Session
 
 from idp.directory.clients.snapshot import ClientView
+from idp.directory.product import FAPI2_MESSAGE_SIGNING
 from idp.oauth.client_auth import keys
 from idp.oauth.client_auth.keys import CLOCK_SKEW_SECONDS
 from idp.oauth.request import REPEATABLE, Pairs
@@ -27,6 +28,7 @@ PARAMETERS = frozenset({
 })
 # fmt: on
 """What an authorization request may say; the rest is ignored (RFC 6749 3.1)."""
+LONGEST_SECONDS = 3600
 _JSON = frozenset({"claims"})
 """Parameters that may be written as JSON instead of as a text that holds it."""
 _FORBIDDEN = ("request", "request_uri")
@@ -39,6 +41,8 @@ def read(session: Session, issuer: Issuer, client: ClientView, unverified_jwt: s
         _refuse("the request object has another typ")
     _check_parties(issuer, client, claims)
     _check_times(claims)
+    if client.security_profile == FAPI2_MESSAGE_SIGNING:
+        _check_strictly(claims)
     for name in _FORBIDDEN:
         if name in claims:
             _refuse(f"{name} must not be in a request object")  # RFC 9101 4
@@ -83,6 +87,17 @@ def _check_times(claims: Mapping[str, Any]) -> None:
         _refuse("expired")
     if not keys.has_begun(claims.get("nbf")) or not keys.has_begun(claims.get("iat")):
         _refuse("not valid yet")
+
+
+def _check_strictly(claims: Mapping[str, Any]) -> None:
+    """Check what FAPI 2.0 Message Signing 5.3.1 asks for besides."""
+    begin, expiry = claims.get("nbf"), claims.get("exp")
+    if "aud" not in claims or not keys.is_time(begin) or not keys.is_time(expiry):
+        _refuse("aud, nbf and exp are required")
+    if begin < clock.timestamp() - LONGEST_SECONDS:
+        _refuse("nbf is more than an hour ago")
+    if expiry > begin + LONGEST_SECONDS:
+        _refuse("exp is more than an hour after nbf")
 
 
 def _pairs(claims: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypeGuard
 
 from sqlalchemy.orm import Session
 
+from idp.directory.clients import profiles
 from idp.directory.clients.snapshot import ClientView
 from idp.platform import clock, runtime
 from idp.platform.errors import InvalidToken
@@ -25,7 +26,7 @@ def verify(
     InvalidToken when none did; Busy or another Problem when the keys cannot be had. They are
     fetched again for an unknown key. Without `alg` any algorithm that is offered is accepted.
     """
-    algorithms: Collection[str] = ALGORITHMS if alg is None else (alg,)
+    algorithms: Collection[str] = (alg,) if alg is not None else _algorithms(client)
     if client.jwks is not None:
         return verify_foreign(unverified_jwt, client.jwks, algorithms=algorithms)
     if client.jwks_uri is None:
@@ -39,6 +40,10 @@ def verify(
         return verify_foreign(unverified_jwt, keys, algorithms=algorithms)
 
 
+def _algorithms(client: ClientView) -> Collection[str]:
+    return ALGORITHMS if client.security_profile is None else profiles.ALGORITHMS
+
+
 def has_begun(claim: Any) -> bool:
     """Return whether `nbf` or `iat` is absent or in the past, as far as clocks agree."""
     if claim is None:
@@ -46,6 +51,6 @@ def has_begun(claim: Any) -> bool:
     return is_time(claim) and claim <= clock.timestamp() + CLOCK_SKEW_SECONDS
 
 
-def is_time(claim: Any) -> bool:
+def is_time(claim: Any) -> TypeGuard[float]:
     """Return whether a claim is a NumericDate (RFC 7519 2)."""
     return isinstance(claim, int | float) and not isinstance(claim, bool)

@@ -55,6 +55,17 @@ def _algorithm(title: Any, usual: Any) -> SelectField:
     return _choice(title, {"": usual, **{name: name for name in ALGORITHMS}})
 
 
+def _profile(usual: Any) -> SelectField:
+    return _choice(
+        _("Security profile"),
+        {
+            "": usual,
+            product.FAPI2: _("FAPI 2.0 Security Profile"),
+            product.FAPI2_MESSAGE_SIGNING: _("FAPI 2.0 Message Signing"),
+        },
+    )
+
+
 class EditForm(Form):
     """A tab of a client: some of its settings and lists.
 
@@ -123,7 +134,8 @@ class SettingsForm(EditForm):
         *("application_type", "require_pkce", "require_consent", "allow_remember_consent"),
         *("consent_lifetime", "default_max_age", "require_acr", "token_endpoint_auth_method"),
         *("token_endpoint_auth_signing_alg", "jwks", "jwks_uri", "strict_assertion_audience"),
-        *("require_pushed_authorization_requests", "require_signed_request_object"),
+        *("security_profile", "require_pushed_authorization_requests"),
+        "require_signed_request_object",
         *("request_object_signing_alg", "response_modes", "authorization_signed_response_alg"),
     )
 
@@ -157,6 +169,7 @@ class SettingsForm(EditForm):
     jwks = _area(_("Public keys (JSON Web Key Set)"), 30_000)
     jwks_uri = _line(_("Address of the public keys"))
     strict_assertion_audience = BooleanField(_("Client assertions name the issuer only"))
+    security_profile = _profile(_("none"))
     require_pushed_authorization_requests = BooleanField(_("Sign-in requests are pushed"))
     require_signed_request_object = BooleanField(_("Sign-in requests are signed"))
     request_object_signing_alg = _algorithm(_("Signature of sign-in requests"), _("any"))
@@ -298,6 +311,12 @@ class NameForm(Form):
 class NewClientForm(NameForm):
     """A new client of a kind."""
 
+    keys = ("security_profile", "jwks", "jwks_uri")
+    """Settings of clients that keep to a security profile, which have keys and no secret."""
+
+    security_profile = _profile(_("none, a secret is enough"))
+    jwks = _area(_("Public keys (JSON Web Key Set)"), 30_000)
+    jwks_uri = _line(_("Address of the public keys"))
     redirect_uris = _area(_("Redirect addresses"))
     post_logout_redirect_uris = _area(_("Addresses after signing out"))
     scopes = SelectMultipleField(_("Scopes"), choices=[], validate_choice=False)
