@@ -132,6 +132,7 @@ class ClientShape(AdminShape):
     jwks = fields.Dict(allow_none=True)
     jwks_uri = text(LONGEST_URI, allow_none=True)
     strict_assertion_audience = boolean()
+    dpop_bound_access_tokens = boolean()
     require_pkce = boolean()
     require_consent = boolean()
     allow_remember_consent = boolean()

@@ -961,6 +961,10 @@ MEMBERS = {
         "Whether assertions must name the issuer alone as audience.",
         "断言的受众是否只能是签发地址。",
     ),
+    "dpop_bound_access_tokens": Text(
+        "Whether every token request needs a DPoP proof (RFC 9449); tokens are then bound to its key.",
+        "每次请求令牌是否必须携带 DPoP 证明（RFC 9449），令牌随之与其密钥绑定。",
+    ),
     "require_pkce": Text(
         "Whether codes need a proof key (S256). false only for confidential clients.",
         "授权码是否必须使用 PKCE（S256），仅机密客户端可为 false。",

@@ -40,6 +40,9 @@ class ClientView:
     jwks: dict[str, Any] | None
     jwks_uri: str | None
     strict_assertion_audience: bool
+    dpop_bound_access_tokens: bool
+    may_need_proof: bool
+    """Whether it may ask for a scope whose API takes tokens only that are bound to a key."""
     secrets: tuple[SecretView, ...]
     grant_types: frozenset[str]
     redirect_uris: frozenset[str]
@@ -157,6 +160,8 @@ def _view(session: Session, client: Client) -> ClientView | None:
         jwks=client.jwks,
         jwks_uri=client.jwks_uri,
         strict_assertion_audience=client.strict_assertion_audience,
+        dpop_bound_access_tokens=client.dpop_bound_access_tokens,
+        may_need_proof=any(scope.api.dpop_required for scope in api_scopes.values()),
         secrets=tuple(SecretView(row.id, row.value_hash, row.expires_at) for row in client.secrets),
         grant_types=frozenset(row.grant_type for row in client.grant_types),
         redirect_uris=frozenset(row.redirect_uri for row in client.redirect_uris),

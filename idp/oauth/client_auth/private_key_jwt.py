@@ -24,6 +24,7 @@ TYPES = frozenset({"jwt", "client-authentication+jwt"})
 """What the header's `typ` may say; a JWT made for something else proves nothing (RFC 8725 3.11)."""
 MAX_LENGTH = 8192
 MAX_LIFETIME_SECONDS = 3600
+MAX_JTI = 255
 CLOCK_SKEW_SECONDS = 10
 TOKEN_PATH = "/connect/token"
 
@@ -71,8 +72,9 @@ def _is_valid(
         or not now - CLOCK_SKEW_SECONDS < expiry <= now + MAX_LIFETIME_SECONDS
         or not _has_begun(claims.get("nbf"), now)
         or not _has_begun(claims.get("iat"), now)
+        or not _is_short(claims.get("iat"), expiry)
         or not isinstance(jti, str)
-        or not jti
+        or not 0 < len(jti) <= MAX_JTI
     ):
         return False
     # RFC 7523 3: each assertion once, whatever becomes of the request.
@@ -92,6 +94,11 @@ def _is_for_us(audience: Any, request: ProtocolRequest, client: ClientView) -> b
 
 def _has_begun(claim: Any, now: int) -> bool:
     return claim is None or (isinstance(claim, int | float) and claim <= now + CLOCK_SKEW_SECONDS)
+
+
+def _is_short(issued: Any, expiry: float) -> bool:
+    """Return whether an assertion that says when it was made was made for a short time."""
+    return issued is None or expiry - issued <= MAX_LIFETIME_SECONDS
 
 
 def _verify(

@@ -123,6 +123,7 @@ class SettingsForm(EditForm):
         *("application_type", "require_pkce", "require_consent", "allow_remember_consent"),
         *("consent_lifetime", "default_max_age", "require_acr", "token_endpoint_auth_method"),
         *("token_endpoint_auth_signing_alg", "jwks", "jwks_uri", "strict_assertion_audience"),
+        "dpop_bound_access_tokens",
     )
 
     client_name = _line(_("Display name"), 200)
@@ -155,6 +156,7 @@ class SettingsForm(EditForm):
     jwks = _area(_("Public keys (JSON Web Key Set)"), 30_000)
     jwks_uri = _line(_("Address of the public keys"))
     strict_assertion_audience = BooleanField(_("Client assertions name the issuer only"))
+    dpop_bound_access_tokens = BooleanField(_("Tokens are bound to a key of the client (DPoP)"))
 
     @classmethod
     def shown(cls, client: Client) -> dict[str, Any]:
