@@ -25,6 +25,7 @@ from idp.oauth.models import (
     ReferenceToken,
     Refusal,
     RevokedToken,
+    SeenProof,
 )
 from idp.platform.audit import figures
 from idp.platform.audit.models import DailyFigure
@@ -57,6 +58,7 @@ from idp.publishing.subscribers import mails
 HOUR = 3600
 DAY = 24 * HOUR
 CHORE_SECONDS = 60
+PROOF_SECONDS = 5
 GATEWAY_SECONDS = 5
 FIGURE_SECONDS = 300
 
@@ -132,6 +134,10 @@ EXPIRIES: Sequence[Expiry] = (
 """What goes when; the clean-up itself knows no tables."""
 
 
+PROOFS = (Expiry(SeenProof.expires_at, 0, batch=5_000),)
+"""Proofs are many and live for minutes, so they are removed more often and more at a time."""
+
+
 def rotate_keys(runtime: Runtime, _stop: threading.Event) -> None:
     """Replace signing keys that are older than `IDP_KEY_ROTATION_DAYS`."""
     with runtime.sessions() as session:
@@ -144,6 +150,7 @@ BACKFILLS: Sequence[Backfill] = ()
 
 CHORES: Sequence[Chore] = (
     Chore("cleanup", CHORE_SECONDS, partial(cleanup.run, expiries=EXPIRIES)),
+    Chore("seen-proofs", PROOF_SECONDS, partial(cleanup.run, expiries=PROOFS)),
     Chore("audit-retention", CHORE_SECONDS, cleanup.forget_audit),
     Chore("key-rotation", CHORE_SECONDS, rotate_keys),
     Chore("daily-figures", FIGURE_SECONDS, figures.count_due),

@@ -11,6 +11,9 @@ MANAGEMENT_PREFIX = f"{MANAGEMENT_API}."
 
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 
+DPOP_REQUIRED = "dpop_required"
+"""Property of an API that takes no access token unless it is bound to a key (RFC 9449)."""
+
 NO_AUTHENTICATION = "none"
 SHARED_SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 PRIVATE_KEY_JWT = "private_key_jwt"

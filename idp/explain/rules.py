@@ -29,6 +29,21 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         ),
         "endpoints.introspect._authenticate": Check("Caller of introspection", "RFC 7662 2.1"),
         "endpoints.token.find_grant": Check("Grant types of the client", "RFC 6749 5.2"),
+        # Proofs
+        "endpoints.token._proof": Check("DPoP proof of the client", "RFC 9449 5"),
+        "dpop.proofs.check": Check("DPoP proof", "RFC 9449 4.3"),
+        "dpop.proofs._split": Check("Form of the DPoP proof", "RFC 9449 4.1, 4.3"),
+        "dpop.proofs._jti": Check("Id of the DPoP proof", "RFC 9449 4.2"),
+        "dpop.proofs._check_request": Check("Request of the DPoP proof", "RFC 9449 4.3"),
+        "dpop.proofs._check_token": Check("Token of the DPoP proof", "RFC 9449 4.3"),
+        "dpop.proofs._check_time": Check("Time of the DPoP proof", "RFC 9449 4.3, 8"),
+        "dpop.proofs._check_nonce": Check("Nonce of the DPoP proof", "RFC 9449 8"),
+        "dpop.keys.read": Check("Key of the DPoP proof", "RFC 9449 4.3"),
+        "dpop.keys._load": Check("Key of the DPoP proof", "RFC 9449 4.3"),
+        "dpop.once.spend": Check("DPoP proofs are accepted once", "RFC 9449 11.1"),
+        "dpop.once.write": Check("DPoP proofs are accepted once", "RFC 9449 11.1"),
+        "dpop.once.write_and_read": Check("DPoP proofs are accepted once", "RFC 9449 11.1"),
+        "possession.check": Check("Holder of the token", "RFC 9449 7.1, 7.2"),
         # Authorization requests
         "authorization.checks.prove_client": Check(
             "Client and return address", "RFC 6749 3.1.2.4, RFC 9700 2.1"
@@ -97,12 +112,13 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "grants.refresh_token._rotate": Check("Rotation of the refresh token", "RFC 9700 4.14.2"),
         "signed_tokens.sign_within": Check("Size of the token", "RFC 6749 3.3"),
         # Access tokens
+        "access_tokens.issue_access_token": Check("Proof that the API requires", "RFC 9449 5"),
         "access_tokens._read": Check("Access token", "RFC 6750 3.1, RFC 9068 4"),
         "access_tokens._check_not_revoked": Check("Revocation of the token", "RFC 7009 2.2"),
         "access_tokens.read_access_token": Check("Grant of the token", "RFC 6750 3.1"),
         "access_tokens.recall_access_token": Check("Expiry of the token", "RFC 9068 4"),
         "endpoints.userinfo.userinfo": Check("Scope and audience", "RFC 6750 3.1, RFC 9068 4"),
-        "endpoints.userinfo.read_bearer": Check("Bearer token", "RFC 6750 2"),
+        "endpoints.userinfo.read_credential": Check("Access token in the request", "RFC 6750 2"),
         "endpoints.gateway.__call__": Check("Bearer token", "RFC 6750 2"),
         "endpoints.gateway._read": Check("Expiry of the token", "RFC 9068 4"),
     }
@@ -119,6 +135,8 @@ ERRORS: Mapping[str, Check] = MappingProxyType(
         ),
         "consent_required": Check("Consent without a page", "OpenID Connect Core 3.1.2.6"),
         "access_denied": Check("Consent", "RFC 6749 4.1.2.1"),
+        "invalid_dpop_proof": Check("DPoP proof", "RFC 9449 4.3"),
+        "use_dpop_nonce": Check("Nonce of the DPoP proof", "RFC 9449 8"),
         "invalid_token": Check("Access token", "RFC 6750 3.1"),
         "invalid_client": Check("Client authentication", "RFC 6749 5.2"),
         "invalid_grant": Check("Grant", "RFC 6749 5.2"),

@@ -122,6 +122,8 @@ class AuthorizationCode(Base):
     grant_id: Mapped[int] = reference("grant.id")
     redirect_uri: Mapped[str] = mapped_column(String(2000))
     code_challenge: Mapped[str | None] = mapped_column(String(128))
+    dpop_jkt: Mapped[str | None] = mapped_column(String(43))
+    """Key that the code was asked for; only its holder redeems it (RFC 9449 10)."""
     nonce: Mapped[str | None]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]
@@ -150,6 +152,8 @@ class RefreshFamily(Base):
     rotated_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
     absolute_expires_at: Mapped[datetime]
+    dpop_jkt: Mapped[str | None] = mapped_column(String(43))
+    """Key that a public client must prove to hold; empty: none (RFC 9449 5)."""
 
 
 class FormerRefreshToken(Base):
@@ -186,6 +190,21 @@ class ReferenceToken(Base):
     claims: Mapped[dict[str, Any]]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     revoked_at: Mapped[datetime | None]
+
+
+class SeenProof(Base):
+    """A DPoP proof that was used, known by a SHA-256, kept for as long as it would be accepted.
+
+    The table is UNLOGGED in PostgreSQL: a crash empties it.
+    """
+
+    __tablename__ = "seen_proof"
+    concerns_tokens = False
+    happens_once = True
+
+    id: Mapped[Id]
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class RevokedToken(Base):

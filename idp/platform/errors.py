@@ -229,6 +229,20 @@ class InvalidToken(OAuthError):
     title = "The access token is invalid, expired or revoked"
 
 
+class InvalidDpopProof(OAuthError):
+    """RFC 9449 5: the proof is missing, is not good, or was used before."""
+
+    code = "invalid_dpop_proof"
+    title = "The DPoP proof is missing or invalid"
+
+
+class UseDpopNonce(InvalidDpopProof):
+    """RFC 9449 8: the proof needs the nonce that `headers` name."""
+
+    code = "use_dpop_nonce"
+    title = "The DPoP proof needs the nonce of the header DPoP-Nonce"
+
+
 class InsufficientUserAuthentication(OAuthError):
     """The person must sign in with a higher level, or again (RFC 9470 3)."""
 

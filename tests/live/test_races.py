@@ -8,6 +8,7 @@ import pytest
 
 from tests import protocol
 from tests.live.site import Site, at_once, redemption
+from tests.provers import Prover
 
 pytestmark = pytest.mark.no_database
 
@@ -54,3 +55,37 @@ def test_fifty_parallel_uses_of_a_refresh_token_give_one_and_the_same_successor(
     after = site.refresh(app, second)
     assert after.status == 200
     assert after.json()["refresh_token"] not in {first, second}
+
+
+def test_of_fifty_parallel_uses_of_a_proof_one_succeeds(site: Site) -> None:
+    app, person = site.machine(), site.person()
+    web = site.web()
+    prover = Prover(issuer=site.url)
+    form = {"grant_type": "client_credentials", **app.post}
+
+    def statuses(method: str, path: str, form: dict | None, headers: dict) -> Counter:
+        answers = at_once(PARALLEL, lambda: site.ask(method, path, form, headers))
+        refused = [answer.json()["error"] for answer in answers if answer.status != 200]
+        assert set(refused) == {"invalid_dpop_proof"}
+        return Counter(answer.status for answer in answers)
+
+    shown = prover.shows()
+    assert statuses("POST", "/connect/token", form, shown) == {200: 1, 400: PARALLEL - 1}
+
+    code = redemption(site.code(web, person)) | web.post
+    answer = site.ask("POST", "/connect/token", code, prover.shows())
+    assert answer.status == 200
+    tokens = answer.json()
+
+    # A refresh token that is used at once by one proof is rotated once.
+    refreshing = {
+        "grant_type": "refresh_token",
+        "refresh_token": tokens["refresh_token"],
+        **web.post,
+    }
+    shown = prover.shows()
+    assert statuses("POST", "/connect/token", refreshing, shown) == {200: 1, 400: PARALLEL - 1}
+    assert site.rotations(tokens["refresh_token"]) == 1
+
+    headers = prover.uses(tokens["access_token"], "GET", "/connect/userinfo")
+    assert statuses("GET", "/connect/userinfo", None, headers) == {200: 1, 401: PARALLEL - 1}

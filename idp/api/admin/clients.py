@@ -137,6 +137,7 @@ class ClientShape(AdminShape):
     require_signed_request_object = boolean()
     request_object_signing_alg = text(20, allow_none=True)
     response_modes = fields.List(text(20), allow_none=True)
+    dpop_bound_access_tokens = boolean()
     require_pkce = boolean()
     require_consent = boolean()
     allow_remember_consent = boolean()

@@ -983,6 +983,10 @@ MEMBERS = {
         "允许请求的响应模式；null 表示 `query`、`fragment` 和 `form_post`，设置了 "
         "`authorization_signed_response_alg` 时还包括签名的响应模式。",
     ),
+    "dpop_bound_access_tokens": Text(
+        "Whether every token request needs a DPoP proof (RFC 9449); tokens are then bound to its key.",
+        "每次请求令牌是否必须携带 DPoP 证明（RFC 9449），令牌随之与其密钥绑定。",
+    ),
     "require_pkce": Text(
         "Whether codes need a proof key (S256). false only for confidential clients.",
         "授权码是否必须使用 PKCE（S256），仅机密客户端可为 false。",

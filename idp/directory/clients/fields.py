@@ -25,7 +25,7 @@ from idp.directory.product import (
     SIGNED_MODES,
 )
 from idp.platform.errors import BadRequest, Unprocessable
-from idp.platform.signing.algorithms import ALGORITHMS
+from idp.platform.signing.algorithms import ALGORITHMS, canonical
 from idp.platform.translation import N_, Filled, filled
 
 YEAR = 366 * 86_400
@@ -97,6 +97,11 @@ def _one_of(*allowed: str) -> Callable[[str, Any, Rules], str]:
         return str(value)
 
     return read
+
+
+def _algorithm(name: str, value: Any, rules: Rules) -> str:
+    """Read the name of an algorithm, which may be that of RFC 9864."""
+    return _one_of(*ALGORITHMS)(name, canonical(value) or value, rules)
 
 
 def _address(name: str, value: Any, rules: Rules) -> str:
@@ -189,7 +194,7 @@ def _is_usable(key: object) -> bool:
 
 
 def _fields() -> dict[str, Field]:
-    algorithm = _one_of(*ALGORITHMS)
+    algorithm = _algorithm
     wished_levels = _some_of(*levels.LEVELS, reason=N_("must be a list of levels."))
     modes = _some_of(*PLAIN_MODES, *SIGNED_MODES, reason=N_("must be a list of response modes."))
     columns = [
@@ -212,6 +217,7 @@ def _fields() -> dict[str, Field]:
         Field("require_signed_request_object", _boolean),
         Field("request_object_signing_alg", algorithm, nullable=True),
         Field("response_modes", modes, nullable=True),
+        Field("dpop_bound_access_tokens", _boolean),
         Field("require_pkce", _boolean),
         Field("require_consent", _boolean),
         Field("allow_remember_consent", _boolean),
@@ -268,6 +274,7 @@ PROPERTIES = (
     "authorization_signed_response_alg",
     "default_acr_values",
     "default_max_age",
+    "dpop_bound_access_tokens",
     "grantable_privileges",
     "id_token_signed_response_alg",
     "introspection_signed_response_alg",
@@ -298,7 +305,7 @@ _UNSUPPORTED = (
     "backchannel_authentication_request_signing_alg", "backchannel_client_notification_endpoint",
     "backchannel_logout_session_required", "backchannel_logout_uri",
     "backchannel_token_delivery_mode", "backchannel_user_code_parameter",
-    "dpop_bound_access_tokens", "frontchannel_logout_session_required", "frontchannel_logout_uri",
+    "frontchannel_logout_session_required", "frontchannel_logout_uri",
     "id_token_encrypted_response_alg", "id_token_encrypted_response_enc", "initiate_login_uri",
     "introspection_encrypted_response_alg", "introspection_encrypted_response_enc",
     "request_object_encryption_alg", "request_object_encryption_enc",

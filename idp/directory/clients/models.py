@@ -63,6 +63,8 @@ class Client(Base):
     """Of signed requests; unset: any that is offered."""
     response_modes: Mapped[list[str] | None]
     """Those that it may ask for; unset: the plain ones."""
+    dpop_bound_access_tokens: Mapped[bool] = mapped_column(default=False)
+    """Whether every token request needs a DPoP proof."""
 
     require_pkce: Mapped[bool] = mapped_column(default=True)
     require_consent: Mapped[bool] = mapped_column(default=True)

@@ -126,8 +126,8 @@ def _check_public(client: Client, grants: set[str], method: str | None) -> None:
     if not client.require_pkce:
         # RFC 9700 2.1.1
         raise Unprocessable.at("require_pkce", N_("A public client must use PKCE."))
-    if client.refresh_token_usage == REUSABLE:
-        # RFC 9700 4.14.2
+    if client.refresh_token_usage == REUSABLE and not client.dpop_bound_access_tokens:
+        # RFC 9700 4.14.2: one-time, or bound to a key
         raise Unprocessable.at(
             "refresh_token_usage", N_("The refresh tokens of a public client must be one-time.")
         )

@@ -53,6 +53,9 @@ class ClientView:
     request_object_signing_alg: str | None
     response_modes: frozenset[str]
     """Those that it may ask for."""
+    dpop_bound_access_tokens: bool
+    may_need_proof: bool
+    """Whether it may ask for a scope whose API takes tokens only that are bound to a key."""
     secrets: tuple[SecretView, ...]
     grant_types: frozenset[str]
     redirect_uris: frozenset[str]
@@ -188,6 +191,8 @@ def _view(session: Session, client: Client) -> ClientView | None:
         require_signed_request_object=client.require_signed_request_object,
         request_object_signing_alg=client.request_object_signing_alg,
         response_modes=_response_modes(client),
+        dpop_bound_access_tokens=client.dpop_bound_access_tokens,
+        may_need_proof=any(scope.api.dpop_required for scope in api_scopes.values()),
         secrets=tuple(SecretView(row.id, row.value_hash, row.expires_at) for row in client.secrets),
         grant_types=frozenset(row.grant_type for row in client.grant_types),
         redirect_uris=frozenset(row.redirect_uri for row in client.redirect_uris),

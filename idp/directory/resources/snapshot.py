@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, selectinload
 
+from idp.directory.product import DPOP_REQUIRED
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
 from idp.platform.cache import looked_up
 
@@ -35,6 +36,8 @@ class ApiView:
     user_claims: frozenset[str]
     permission_as_text: bool
     signing_alg: str | None
+    dpop_required: bool
+    """Whether its access tokens are bound to a key."""
     secrets: tuple[SecretView, ...]
 
 
@@ -198,5 +201,6 @@ def _api_view(row: ApiResource) -> ApiView:
         frozenset(claim.type for claim in row.user_claims),
         properties.get("permission_format") == "text",
         properties.get("signing_alg"),
+        properties.get(DPOP_REQUIRED) == "true",
         tuple(SecretView(each.id, each.value_hash, each.expires_at) for each in row.secrets),
     )

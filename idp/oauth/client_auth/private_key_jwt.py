@@ -24,7 +24,9 @@ TYPES = frozenset({"jwt", "client-authentication+jwt"})
 """What the header's `typ` may say; a JWT made for something else proves nothing (RFC 8725 3.11)."""
 MAX_LENGTH = 8192
 MAX_LIFETIME_SECONDS = 3600
+MAX_JTI = 255
 TOKEN_PATH = "/connect/token"
+PAR_PATH = "/connect/par"
 
 
 def read_unverified_client_id(unverified_jwt: str) -> str:
@@ -70,8 +72,9 @@ def _is_valid(
         or not now - CLOCK_SKEW_SECONDS < expiry <= now + MAX_LIFETIME_SECONDS
         or not keys.has_begun(claims.get("nbf"))
         or not keys.has_begun(claims.get("iat"))
+        or not _is_short(claims.get("iat"), expiry)
         or not isinstance(jti, str)
-        or not jti
+        or not 0 < len(jti) <= MAX_JTI
     ):
         return False
     # RFC 7523 3: each assertion once, whatever becomes of the request.
@@ -86,7 +89,13 @@ def _is_for_us(audience: Any, request: ProtocolRequest, client: ClientView) -> b
     # One string, never a list: an assertion for another server must not work here.
     if client.strict_assertion_audience:
         return bool(audience == request.issuer.url)
-    return audience in (request.issuer.url, request.endpoint_url(TOKEN_PATH))
+    paths = {TOKEN_PATH, request.path} & {TOKEN_PATH, PAR_PATH}  # RFC 9126 2
+    return audience in (request.issuer.url, *map(request.endpoint_url, paths))
+
+
+def _is_short(issued: Any, expiry: float) -> bool:
+    """Return whether an assertion that says when it was made was made for a short time."""
+    return issued is None or expiry - issued <= MAX_LIFETIME_SECONDS
 
 
 def _verify(

@@ -12,6 +12,7 @@ from idp.directory import levels
 from idp.directory.registration import service as registration
 from idp.directory.resources import snapshot as resources
 from idp.oauth.checks.prompt import CREATE, PROMPTS
+from idp.oauth.dpop import keys
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import ProtocolResponse
 from idp.platform.cache import looked_up
@@ -83,6 +84,7 @@ def metadata(
         "revocation_endpoint_auth_methods_supported": proofs,
         "revocation_endpoint_auth_signing_alg_values_supported": assertions,
         "code_challenge_methods_supported": ["S256"],
+        "dpop_signing_alg_values_supported": list(keys.OFFERED),
         "claims_parameter_supported": True,
         "request_parameter_supported": True,
         "request_object_signing_alg_values_supported": assertions,

@@ -12,7 +12,7 @@ from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.resources import snapshot as resources
 from idp.directory.resources.snapshot import ApiView
-from idp.oauth import access_tokens, client_auth, refresh_rules, refresh_tokens
+from idp.oauth import access_tokens, client_auth, holder, refresh_rules, refresh_tokens
 from idp.oauth.access_tokens import AccessToken
 from idp.oauth.checks import scope as scopes
 from idp.oauth.client_auth import secret, uses
@@ -90,7 +90,7 @@ async def _describe(
     claims.pop("username", None)
     if token.standing is not None:
         claims["username"] = token.standing.user.username
-    return {**claims, "active": True, "token_type": "Bearer"}
+    return {**claims, "active": True, "token_type": holder.token_type(token.cnf)}
 
 
 async def _complete(storage: Storage, token: AccessToken) -> dict[str, Any]:

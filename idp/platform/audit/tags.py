@@ -53,6 +53,7 @@ class Tag(StrEnum):
     CODE_ISSUED = "client:code:issued"
     CODE_REUSED = "client:code:reused"
     GRANT_REVOKED = "client:grant:revoked"
+    PROOF_REPLAYED = "client:proof:replayed"
     REQUEST_PUSHED = "client:request:pushed"
     REFRESH_REUSED = "client:refresh-token:reused"
     TOKEN_ISSUED = "client:token:issued"

@@ -137,6 +137,7 @@ class SettingsForm(EditForm):
         *("security_profile", "require_pushed_authorization_requests"),
         "require_signed_request_object",
         *("request_object_signing_alg", "response_modes", "authorization_signed_response_alg"),
+        "dpop_bound_access_tokens",
     )
 
     client_name = _line(_("Display name"), 200)
@@ -177,6 +178,7 @@ class SettingsForm(EditForm):
     authorization_signed_response_alg = _algorithm(
         _("Signature of sign-in answers"), _("none, unless a response mode asks for it")
     )
+    dpop_bound_access_tokens = BooleanField(_("Tokens are bound to a key of the client (DPoP)"))
 
     @classmethod
     def shown(cls, client: Client) -> dict[str, Any]:
