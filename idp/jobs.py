@@ -74,7 +74,6 @@ AFTER_PUBLICATION: Mapping[str, Job] = MappingProxyType(
 HELD_BY_TENANTS: Sequence[clearing.Column] = (
     *(Grant.tenant_id, Grant.issuer_tenant_id),
     *(AuthorizationRequest.tenant_id, AuthorizationRequest.issuer_tenant_id),
-    PushedRequest.issuer_tenant_id,
     *(BrowserSession.tenant_id, BrowserSession.issuer_tenant_id),
     *(QrSignIn.issuer_tenant_id, Consent.tenant_id, UserClaim.tenant_id, UserProperty.tenant_id),
     *(StoredFile.tenant_id, Device.issuer_tenant_id, SignInAttempt.issuer_tenant_id),

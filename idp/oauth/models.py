@@ -111,6 +111,25 @@ class Grant(Base):
     revoked_reason: Mapped[str | None] = mapped_column(String(50))
 
 
+class SessionClient(Base):
+    """A browser session signed in to a client; known for as long as the session is."""
+
+    __tablename__ = "session_client"
+    __table_args__ = (UniqueConstraint("session_id", "client_id"),)
+    concerns_tokens = False
+    newest_of = ("session_id", "client_id")
+
+    id: Mapped[Id]
+    session_id: Mapped[int] = mapped_column(
+        BigInt, ForeignKey("browser_session.id", ondelete="CASCADE")
+    )
+    client_id: Mapped[int] = reference("client.id")
+    sid_sent: Mapped[str] = mapped_column(String(64))
+    """The `sid` that its tokens have."""
+    last_at: Mapped[datetime]
+    """When it got its last code."""
+
+
 class AuthorizationCode(Base):
     """A code, known by its SHA-256."""
 

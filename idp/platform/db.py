@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import sqlalchemy
 from sqlalchemy import (
@@ -101,6 +101,9 @@ Digest = Annotated[bytes, mapped_column(LargeBinary(32))]
 _QUIET: set[str] = set()
 """Names of the tables that do not concern tokens."""
 
+_NEWEST: dict[str, Sequence[str]] = {}
+"""Unique columns of the tables whose newest rows count, by the name of the table."""
+
 _ONCE: set[str] = set()
 """Names of the tables of what happens once."""
 
@@ -116,6 +119,8 @@ class Base(DeclarativeBase):
     whose rows have no part in the validity or the content of tokens, so that writing there makes no
     worker forget what it has read of tokens. `happens_once = True` marks those whose rows stand for
     what happens once: an `AtomicWrite` raises RepeatedError when its row is there already.
+    `newest_of` names unique columns: an `AtomicWrite` puts its row in the place of one that has the
+    same values of them.
     """
 
     metadata = MetaData(
@@ -138,6 +143,7 @@ class Base(DeclarativeBase):
     configuration = False
     concerns_tokens = True
     happens_once = False
+    newest_of: Sequence[str] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Keep SQLite from giving the id of a deleted row away again."""
@@ -149,6 +155,8 @@ class Base(DeclarativeBase):
             _QUIET.add(table.name)
         if cls.happens_once:
             _ONCE.add(table.name)
+        if cls.newest_of:
+            _NEWEST[table.name] = cls.newest_of
 
 
 def reference(target: str, *, ondelete: str = "CASCADE", **options: Any) -> Mapped[Any]:
@@ -249,7 +257,7 @@ class AtomicWrite:
         if not found:
             known = SimpleNamespace(id=bindparam("first_id", type_=BigInt))
             self._steps = [
-                sqlalchemy.insert(table).values(self._values(table, known)).inline()
+                _in_place(sqlite.insert(table).values(self._values(table, known)).inline())
                 for table in self._tables
             ]
 
@@ -313,8 +321,9 @@ class AtomicWrite:
         values = self._values(table, changed.c)
         # Without the cast PostgreSQL takes a value for text here.
         typed = (sqlalchemy.cast(value, table.c[name].type) for name, value in values.items())
-        return sqlalchemy.insert(table).from_select(
-            list(values), select(*typed).select_from(changed), include_defaults=False
+        row = select(*typed).select_from(changed)
+        return _in_place(
+            postgresql.insert(table).from_select(list(values), row, include_defaults=False)
         )
 
     def _values(self, table: Table, first: Any) -> dict[str, ColumnElement[Any]]:
@@ -325,6 +334,19 @@ class AtomicWrite:
             for column in table.columns
             if column is not table.autoincrement_column
         }
+
+
+Upsert = TypeVar("Upsert", postgresql.Insert, sqlite.Insert)
+
+
+def _in_place(statement: Upsert) -> Upsert:
+    """Let a new row take the place of an older one, in tables whose newest rows count."""
+    key: Sequence[str] | None = _NEWEST.get(statement.table.name)
+    if key is None:
+        return statement
+    kept = {"id"} | set(key)
+    new = {column.name: column for column in statement.excluded if column.name not in kept}
+    return statement.on_conflict_do_update(index_elements=key, set_=new)
 
 
 def repeated(table: str | None) -> RepeatedError | None:

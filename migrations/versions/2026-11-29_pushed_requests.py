@@ -1,4 +1,4 @@
-"""Pushed and signed authorization requests, signed answers, and security profiles of clients."""
+"""Pushed and signed requests, signed answers, security profiles, and the clients of sessions."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("is_signed", sa.Boolean(), server_default=sa.false(), nullable=False),
     )
     _create_pushed_requests()
+    _create_session_clients()
 
 
 def _create_pushed_requests() -> None:
@@ -72,7 +73,37 @@ def _create_pushed_requests() -> None:
         op.create_index(f"ix_pushed_request_{column}", "pushed_request", [column])
 
 
+def _create_session_clients() -> None:
+    op.create_table(
+        "session_client",
+        sa.Column("id", BigInt, nullable=False),
+        sa.Column("session_id", BigInt, nullable=False),
+        sa.Column("client_id", BigInt, nullable=False),
+        sa.Column("sid_sent", sa.String(length=64), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["session_id"],
+            ["browser_session.id"],
+            name="fk_session_client_session_id_browser_session",
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["client_id"],
+            ["client.id"],
+            name="fk_session_client_client_id_client",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_session_client"),
+        sa.UniqueConstraint(
+            "session_id", "client_id", name="uq_session_client_session_id_client_id"
+        ),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_session_client_client_id", "session_client", ["client_id"])
+
+
 def downgrade() -> None:
+    op.drop_table("session_client")
     op.drop_table("pushed_request")
     for name in ("is_signed", "pushed_request_id"):
         op.drop_column("authorization_request", name)

@@ -195,7 +195,7 @@ def test_a_sign_in_and_all_that_follows_needs_no_thread(
 
 def pushing(app, **parameters):
     form = protocol.authorization_parameters(app, scope=SCOPE, **parameters)
-    return post("/connect/par", **form, **app.post)
+    return post("/connect/par", **{**form, **app.post})
 
 
 def opening(app, name, cookie):

@@ -12,9 +12,11 @@ from idp.platform import clock as time_of
 from idp.platform.errors import Problem
 from tests import protocol
 from tests.client_keys import ISSUER, ClientKey
-from tests.protocol import VERIFIER, add_person, register
+from tests.protocol import VERIFIER, add_api, add_person, register, register_machine
+from tests.provers import Prover
 
 KEY = ClientKey()
+PROVER = Prover()
 RSA = ClientKey("RS256", kid="rsa")
 KEYS = {"keys": [*KEY.jwks["keys"], *RSA.jwks["keys"]]}
 
@@ -99,6 +101,7 @@ def test_one_setting_brings_all_the_others(session):
     assert not view.require_signed_request_object
     assert view.authorization_code_lifetime == 60
     assert view.refresh_token_is_reusable
+    assert view.dpop_bound_access_tokens
     assert view.signing_alg == view.id_token_signed_response_alg == "ES256"
     assert view.response_modes == {"query", "fragment", "form_post"}
     signing = bank(
@@ -212,11 +215,38 @@ def test_a_code_lives_for_a_minute(client, session, clock):
     assert answer.get_json()["error"] == "invalid_grant"
 
 
-def redeem(client, app, code, **form):
+def shown():
+    """Show the key that tokens are bound to."""
+    return PROVER.shows(iat=time_of.timestamp())
+
+
+def redeem(client, app, code, headers=None, **form):
     """Redeem a code as the profile asks."""
     members = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
     redirect = {"redirect_uri": protocol.CALLBACK}
-    return client.post("/connect/token", data=members | redirect | KEY.assertion(app) | form)
+    return client.post(
+        "/connect/token",
+        data=members | redirect | KEY.assertion(app) | form,
+        headers=shown() if headers is None else headers,
+    )
+
+
+def test_tokens_are_bound_to_a_key(client, session):
+    app = bank(session)
+    protocol.sign_in(client, session, add_person(session))
+    code = protocol.code_of(open_pushed(client, app, push(client, app)))
+    assert refused(redeem(client, app, code, headers={}), "invalid_dpop_proof")
+    tokens = redeem(client, app, code).get_json()
+    assert tokens["token_type"] == "DPoP"
+    assert protocol.payload(tokens["access_token"])["cnf"] == {"jkt": PROVER.jkt}
+    add_api(session)
+    keys = {"security_profile": "fapi2", "jwks": KEYS}
+    machine = register_machine(session, "batch", scopes=["orders.read"], **keys)
+    form = {"grant_type": "client_credentials"}
+    plain = client.post("/connect/token", data=form | KEY.assertion(machine))
+    assert refused(plain, "invalid_dpop_proof")
+    bound = client.post("/connect/token", data=form | KEY.assertion(machine), headers=shown())
+    assert bound.get_json()["token_type"] == "DPoP"
 
 
 def test_refresh_tokens_stay_as_they_are(client, session, clock):
@@ -231,7 +261,7 @@ def test_refresh_tokens_stay_as_they_are(client, session, clock):
     form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
     for _ in range(3):
         clock.shift(600)
-        answer = client.post("/connect/token", data=form | KEY.assertion(app))
+        answer = client.post("/connect/token", data=form | KEY.assertion(app), headers=shown())
         assert answer.status_code == 200, answer.get_data(as_text=True)
         assert answer.get_json()["refresh_token"] == tokens["refresh_token"]
     assert refused(client.post("/connect/token", data=form), "invalid_client", 401)

@@ -69,6 +69,8 @@ def settings(client: Client) -> dict[str, Any]:
         "authorization_code_lifetime": min(client.authorization_code_lifetime, CODE_SECONDS),
         # FAPI 2.0 Security Profile 5.3.2.1: not rotated, so a lost answer ends nothing.
         "refresh_token_is_reusable": True,
+        # FAPI 2.0 Security Profile 5.3.2.1: tokens are worth nothing without the key.
+        "dpop_bound_access_tokens": True,
         "signing_alg": USUAL_ALGORITHM,
         **{
             name: getattr(client, name) or USUAL_ALGORITHM

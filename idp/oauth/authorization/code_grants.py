@@ -30,7 +30,7 @@ from idp.oauth import visitor as visitors
 from idp.oauth.authorization.validated import Approved, ValidatedRequest
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.id_tokens import may_request
-from idp.oauth.models import AuthorizationCode, Grant, PushedRequest
+from idp.oauth.models import AuthorizationCode, Grant, PushedRequest, SessionClient
 from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
@@ -59,6 +59,8 @@ def values(
         "auth_time": visitor.auth_time,
         "acr": validated.levels.stated(visitor.acr),
         "amr": visitor.amr,
+        "session_client__session_id": visitor.session_id,
+        "session_client__sid_sent": visitor.sid,
         **audit.columns(
             storage.context,
             Tag.CODE_ISSUED,
@@ -87,6 +89,8 @@ def _values_of_request(
         "authorization_code__redirect_uri": validated.redirect_uri,
         "authorization_code__code_challenge": validated.code_challenge,
         "authorization_code__nonce": validated.nonce,
+        "session_client__client_id": validated.client.row_id,
+        "session_client__last_at": now,
         "authorization_code__expires_at": now
         + timedelta(seconds=validated.client.authorization_code_lifetime),
     }
@@ -106,6 +110,7 @@ def _target(grant: Any) -> ColumnElement[str]:
 GRANT = AtomicWrite(
     new_row(Grant, *_FOUND, *_KNOWN),
     AuthorizationCode,
+    SessionClient,
     AuditEvent,
     grant_id=lambda grant: grant.id,
     target=_target,
@@ -128,6 +133,7 @@ GRANT_OF_PUSHED = AtomicWrite(
         include_defaults=False,
     ),
     AuthorizationCode,
+    SessionClient,
     AuditEvent,
     found=(Grant.user_id,),
     grant_id=lambda grant: grant.id,
@@ -228,12 +234,15 @@ _AT_ONCE = AtomicWrite(
         include_defaults=False,
     ),
     AuthorizationCode,
+    SessionClient,
     AuditEvent,
-    found=(Grant.user_id, Grant.tenant_id),
+    found=(Grant.user_id, Grant.tenant_id, Grant.session_id, Grant.sid),
     grant_id=lambda grant: grant.id,
     target=_target,
     user_id=lambda grant: grant.grant_user_id,
     tenant_id=lambda grant: grant.grant_tenant_id,
+    session_id=lambda grant: grant.grant_session_id,
+    sid_sent=lambda grant: grant.grant_sid,
 )
 
 

@@ -56,14 +56,13 @@ def _algorithm(title: Any, usual: Any) -> SelectField:
 
 
 def _profile(usual: Any) -> SelectField:
-    return _choice(
-        _("Security profile"),
-        {
-            "": usual,
-            product.FAPI2: _("FAPI 2.0 Security Profile"),
-            product.FAPI2_MESSAGE_SIGNING: _("FAPI 2.0 Message Signing"),
-        },
-    )
+    """Return the field of a setting that the service checks; some forms leave it out."""
+    choices = {
+        "": usual,
+        product.FAPI2: _("FAPI 2.0 Security Profile"),
+        product.FAPI2_MESSAGE_SIGNING: _("FAPI 2.0 Message Signing"),
+    }
+    return SelectField(_("Security profile"), choices=_choices(choices), validate_choice=False)
 
 
 class EditForm(Form):
