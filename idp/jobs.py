@@ -21,6 +21,7 @@ from idp.oauth.models import (
     Consent,
     FormerRefreshToken,
     Grant,
+    PushedRequest,
     ReferenceToken,
     Refusal,
     RevokedToken,
@@ -73,6 +74,7 @@ AFTER_PUBLICATION: Mapping[str, Job] = MappingProxyType(
 HELD_BY_TENANTS: Sequence[clearing.Column] = (
     *(Grant.tenant_id, Grant.issuer_tenant_id),
     *(AuthorizationRequest.tenant_id, AuthorizationRequest.issuer_tenant_id),
+    PushedRequest.issuer_tenant_id,
     *(BrowserSession.tenant_id, BrowserSession.issuer_tenant_id),
     *(QrSignIn.issuer_tenant_id, Consent.tenant_id, UserClaim.tenant_id, UserProperty.tenant_id),
     *(StoredFile.tenant_id, Device.issuer_tenant_id, SignInAttempt.issuer_tenant_id),
@@ -102,6 +104,7 @@ JOBS: Mapping[str, Job] = MappingProxyType(
 
 EXPIRIES: Sequence[Expiry] = (
     Expiry(AuthorizationRequest.expires_at, HOUR),
+    Expiry(PushedRequest.expires_at, 0),
     # A code that comes back after its time is still known, so that its grant is revoked.
     Expiry(AuthorizationCode.expires_at, 7 * DAY),
     # A used one may come again for as long as a client's `refresh_token_reuse_seconds` may say.

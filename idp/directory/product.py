@@ -20,6 +20,12 @@ PRIVATE_KEY_JWT = "private_key_jwt"
 AUTH_METHODS = (NO_AUTHENTICATION, *SHARED_SECRET_METHODS, PRIVATE_KEY_JWT)
 """Client authentication methods (RFC 7591 2)."""
 
+PLAIN_MODES = ("query", "fragment", "form_post")
+SIGNED_MODES = ("jwt", "query.jwt", "fragment.jwt", "form_post.jwt")
+"""Modes of authorization responses (OAuth 2.0 Multiple Response Types 2.1, JARM 2.3)."""
+SAME_MODES = frozenset({"jwt", "query.jwt"})
+"""Two names of one mode, where codes are asked for (JARM 2.3.4)."""
+
 DOCS_CLIENT_ID = "api-docs"
 """The public client that the page `/docs` signs people in with; seeded."""
 DOCS_REDIRECT_PATH = "/docs/oauth2-redirect"

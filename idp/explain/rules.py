@@ -45,22 +45,38 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "dpop.once.write_and_read": Check("DPoP proofs are accepted once", "RFC 9449 11.1"),
         "possession.check": Check("Holder of the token", "RFC 9449 7.1, 7.2"),
         # Authorization requests
-        "endpoints.authorize.find_return_address": Check(
+        "checks.thumbprint.read": Check("Key of the code", "RFC 9449 10"),
+        "authorization.checks.prove_client": Check(
             "Client and return address", "RFC 6749 3.1.2.4, RFC 9700 2.1"
         ),
-        "endpoints.authorize.validate": Check(
+        "authorization.checks.prove_redirect_uri": Check(
+            "Client and return address", "RFC 6749 3.1.2.4, RFC 9700 2.1"
+        ),
+        "authorization.checks._refuse_unsupported": Check(
             "Supported parameters", "OpenID Connect Core 3.1.2.6"
         ),
-        "endpoints.authorize._check_response": Check("Response type", "RFC 6749 3.1.1, 4.1.2.1"),
+        "authorization.checks.check_source": Check(
+            "Pushed and signed requests", "RFC 9126 5, RFC 9101 10.5"
+        ),
+        "authorization.parameters.unwrap": Check("Signed request", "OpenID Connect Core 6.1"),
+        "authorization.pushed.find": Check("Pushed request", "RFC 9126 4"),
+        "authorization.pushed.spend": Check("Pushed request", "RFC 9126 7.3"),
+        "authorization.request_object._verify": Check("Signed request", "RFC 9101 6.2"),
+        "authorization.request_object._refuse": Check("Signed request", "RFC 9101 6"),
+        "endpoints.par.par": Check("Pushed request", "RFC 9126 2.1"),
+        "endpoints.par._own": Check("Size of the pushed request", "RFC 9126 2.3"),
+        "endpoints.par._bound": Check("Key of the pushed request", "RFC 9449 10.1"),
+        "endpoints.par._count": Check("Number of pushed requests", "RFC 9126 2.3"),
+        "authorization.checks._check_response": Check("Response type", "RFC 6749 3.1.1, 4.1.2.1"),
         "checks.levels.read": Check("Level of sign-in", "OpenID Connect Core 5.5.1.1"),
         "checks.levels.unmet": Check("Level of sign-in", "OpenID Connect Core 5.5.1.1"),
         "checks.levels._wished": Check("Level of sign-in", "OpenID Connect Core 3.1.2.1"),
-        "endpoints.authorize._hinted_subject": Check(
+        "authorization.checks._hinted_subject": Check(
             "ID token hint", "OpenID Connect Core 3.1.2.2"
         ),
-        "endpoints.authorize._settle_sign_in": Check("Sign-in", "OpenID Connect Core 3.1.2.3"),
-        "endpoints.authorize._settle_tenant": Check("Membership in a tenant", "RFC 6749 4.1.2.1"),
-        "endpoints.authorize.decide": Check("Consent", "RFC 6749 4.1.2.1"),
+        "authorization.decide._settle_sign_in": Check("Sign-in", "OpenID Connect Core 3.1.2.3"),
+        "authorization.decide._settle_tenant": Check("Membership in a tenant", "RFC 6749 4.1.2.1"),
+        "authorization.decide.decide": Check("Consent", "RFC 6749 4.1.2.1"),
         "checks.pkce.read_challenge": Check("PKCE challenge", "RFC 7636 4.3, RFC 9700 2.1.1"),
         "checks.prompt.read_prompt": Check("Prompt", "OpenID Connect Core 3.1.2.1"),
         "checks.prompt.read_claims": Check("Claims parameter", "OpenID Connect Core 5.5"),

@@ -36,8 +36,32 @@ class AuthorizationRequest(Base):
     consented_scopes: Mapped[list[str] | None]
     """None: not asked yet; empty: refused."""
     consent_remember: Mapped[bool] = mapped_column(default=False)
+    pushed_request_id: Mapped[int | None] = mapped_column(BigInt)
+    """The pushed request that it came from; its row may be gone."""
+    is_signed: Mapped[bool] = mapped_column(default=False)
+    """Whether the client signed the parameters."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class PushedRequest(Base):
+    """An authorization request that a client sent ahead (RFC 9126), known by its SHA-256."""
+
+    __tablename__ = "pushed_request"
+    concerns_tokens = False
+
+    id: Mapped[Id]
+    handle_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    issuer_tenant_id: Mapped[int] = reference("tenant.id")
+    client_id: Mapped[int] = reference("client.id")
+    parameters: Mapped[list[Any]] = mapped_column(Json)
+    """What was checked: [name, value] pairs."""
+    is_signed: Mapped[bool] = mapped_column(default=False)
+    """Whether the client signed them."""
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    """When the row goes; later than it may be opened, once a page was shown."""
+    used_at: Mapped[datetime | None]
 
 
 class Consent(Base):

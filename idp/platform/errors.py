@@ -207,6 +207,20 @@ class InvalidGrant(OAuthError):
     title = "The grant is invalid, expired or revoked"
 
 
+class InvalidRequestObject(OAuthError):
+    """RFC 9101 7: the signed request is not valid, or not the client's."""
+
+    code = "invalid_request_object"
+    title = N_("The application's signed request is invalid. Tell the people who run it.")
+
+
+class InvalidRequestUri(OAuthError):
+    """RFC 9101 7: the pushed request is unknown, expired, used, or another client's."""
+
+    code = "invalid_request_uri"
+    title = N_("This request has expired. Please go back to the application and start again.")
+
+
 class InvalidToken(OAuthError):
     """RFC 6750 3.1: the access token is not valid here."""
 

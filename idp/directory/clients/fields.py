@@ -16,7 +16,7 @@ from idp.directory import levels
 from idp.directory.clients import addresses
 from idp.directory.clients.addresses import Rules
 from idp.directory.clients.models import Client
-from idp.directory.product import AUTH_METHODS, NO_AUTHENTICATION
+from idp.directory.product import AUTH_METHODS, NO_AUTHENTICATION, PLAIN_MODES, SIGNED_MODES
 from idp.platform.errors import BadRequest, Unprocessable
 from idp.platform.signing.algorithms import ALGORITHMS, canonical
 from idp.platform.translation import N_, Filled, filled
@@ -138,19 +138,24 @@ def _jwks(name: str, value: Any, _rules: Rules) -> dict[str, Any]:
     return {"keys": keys}
 
 
-def _levels(name: str, value: Any, _rules: Rules) -> list[str]:
-    """Read levels of sign-in in order of preference: a list of JSON, or text with spaces."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value) if value.startswith("[") else value.split()
-        except (ValueError, RecursionError):
-            raise _refused(name, N_("must be a list of levels.")) from None
-    if not isinstance(value, list) or not all(isinstance(level, str) for level in value):
-        raise _refused(name, N_("must be a list of levels."))
-    if not set(value) <= set(levels.LEVELS):
-        allowed = ", ".join(levels.LEVELS)
-        raise _unprocessable(name, filled(N_("must be one of %(allowed)s."), allowed=allowed))
-    return list(dict.fromkeys(value))
+def _some_of(*allowed: str, reason: str) -> Callable[[str, Any, Rules], list[str]]:
+    """Read names in order of preference: a list of JSON, or text with spaces."""
+
+    def read(name: str, value: Any, _rules: Rules) -> list[str]:
+        if isinstance(value, str):
+            try:
+                value = json.loads(value) if value.startswith("[") else value.split()
+            except (ValueError, RecursionError):
+                raise _refused(name, reason) from None
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise _refused(name, reason)
+        if not set(value) <= set(allowed):
+            raise _unprocessable(
+                name, filled(N_("must be one of %(allowed)s."), allowed=", ".join(allowed))
+            )
+        return list(dict.fromkeys(value))
+
+    return read
 
 
 def _codes(name: str, value: Any, _rules: Rules) -> list[str]:
@@ -183,6 +188,8 @@ def _is_usable(key: object) -> bool:
 
 def _fields() -> dict[str, Field]:
     algorithm = _algorithm
+    wished_levels = _some_of(*levels.LEVELS, reason=N_("must be a list of levels."))
+    modes = _some_of(*PLAIN_MODES, *SIGNED_MODES, reason=N_("must be a list of response modes."))
     columns = [
         Field("enabled", _boolean),
         Field("client_name", _text(200), nullable=True),
@@ -199,6 +206,10 @@ def _fields() -> dict[str, Field]:
         Field("jwks_uri", _address, nullable=True),
         Field("strict_assertion_audience", _boolean),
         Field("dpop_bound_access_tokens", _boolean),
+        Field("require_pushed_authorization_requests", _boolean),
+        Field("require_signed_request_object", _boolean),
+        Field("request_object_signing_alg", algorithm, nullable=True),
+        Field("response_modes", modes, nullable=True),
         Field("require_pkce", _boolean),
         Field("require_consent", _boolean),
         Field("allow_remember_consent", _boolean),
@@ -206,7 +217,7 @@ def _fields() -> dict[str, Field]:
         Field("allow_offline_access", _boolean),
         Field("default_max_age", _integer(0, YEAR), nullable=True),
         Field("require_acr", _one_of(*levels.LEVELS), nullable=True),
-        Field("default_acr_values", _levels, nullable=True),
+        Field("default_acr_values", wished_levels, nullable=True),
         Field("second_factor_exempt", _boolean),
         Field("authorization_code_lifetime", _integer(1, 600)),
         Field("identity_token_lifetime", _integer(1, 86_400)),
@@ -220,6 +231,7 @@ def _fields() -> dict[str, Field]:
         Field("id_token_signed_response_alg", algorithm, nullable=True),
         Field("userinfo_signed_response_alg", algorithm, nullable=True),
         Field("introspection_signed_response_alg", algorithm, nullable=True),
+        Field("authorization_signed_response_alg", algorithm, nullable=True),
         Field("always_include_user_claims_in_id_token", _boolean),
         Field("always_send_client_claims", _boolean),
         Field("client_claims_prefix", _text(200)),
@@ -251,6 +263,7 @@ FIXED: Mapping[str, tuple[Any, str]] = {
 
 PROPERTIES = (
     "application_type",
+    "authorization_signed_response_alg",
     "default_acr_values",
     "default_max_age",
     "dpop_bound_access_tokens",
@@ -261,7 +274,11 @@ PROPERTIES = (
     "jwks_uri",
     "policy_uri",
     "refresh_token_reuse_seconds",
+    "request_object_signing_alg",
     "require_acr",
+    "require_pushed_authorization_requests",
+    "require_signed_request_object",
+    "response_modes",
     "second_factor_exempt",
     "strict_assertion_audience",
     "token_endpoint_auth_method",
@@ -275,7 +292,7 @@ PROPERTIES = (
 # fmt: off
 _UNSUPPORTED = (
     "authorization_details_types", "authorization_encrypted_response_alg",
-    "authorization_encrypted_response_enc", "authorization_signed_response_alg",
+    "authorization_encrypted_response_enc",
     "backchannel_authentication_request_signing_alg", "backchannel_client_notification_endpoint",
     "backchannel_logout_session_required", "backchannel_logout_uri",
     "backchannel_token_delivery_mode", "backchannel_user_code_parameter",
@@ -283,9 +300,7 @@ _UNSUPPORTED = (
     "id_token_encrypted_response_alg", "id_token_encrypted_response_enc", "initiate_login_uri",
     "introspection_encrypted_response_alg", "introspection_encrypted_response_enc",
     "request_object_encryption_alg", "request_object_encryption_enc",
-    "request_object_signing_alg", "request_uris", "require_auth_time",
-    "require_pushed_authorization_requests", "require_signed_request_object", "response_modes",
-    "response_types", "sector_identifier_uri", "subject_type",
+    "request_uris", "require_auth_time", "response_types", "sector_identifier_uri", "subject_type",
     "tls_client_auth_san_dns", "tls_client_auth_san_email", "tls_client_auth_san_ip",
     "tls_client_auth_san_uri", "tls_client_auth_subject_dn",
     "tls_client_certificate_bound_access_tokens", "userinfo_encrypted_response_alg",

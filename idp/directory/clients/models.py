@@ -54,6 +54,12 @@ class Client(Base):
     strict_assertion_audience: Mapped[bool] = mapped_column(default=False)
     dpop_bound_access_tokens: Mapped[bool] = mapped_column(default=False)
     """Whether every token request needs a DPoP proof."""
+    require_pushed_authorization_requests: Mapped[bool] = mapped_column(default=False)
+    require_signed_request_object: Mapped[bool] = mapped_column(default=False)
+    request_object_signing_alg: Mapped[str | None] = mapped_column(String(20))
+    """Of signed requests; unset: any that is offered."""
+    response_modes: Mapped[list[str] | None]
+    """Those that it may ask for; unset: the plain ones."""
 
     require_pkce: Mapped[bool] = mapped_column(default=True)
     require_consent: Mapped[bool] = mapped_column(default=True)
@@ -86,6 +92,8 @@ class Client(Base):
     id_token_signed_response_alg: Mapped[str | None] = mapped_column(String(20))
     userinfo_signed_response_alg: Mapped[str | None] = mapped_column(String(20))
     introspection_signed_response_alg: Mapped[str | None] = mapped_column(String(20))
+    authorization_signed_response_alg: Mapped[str | None] = mapped_column(String(20))
+    """Of signed answers of the authorization endpoint."""
     always_include_user_claims_in_id_token: Mapped[bool] = mapped_column(default=False)
     always_send_client_claims: Mapped[bool] = mapped_column(default=False)
     client_claims_prefix: Mapped[str] = mapped_column(String(200), default="client_")

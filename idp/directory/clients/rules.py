@@ -96,8 +96,13 @@ def check(client: Client) -> None:
     if client.jwks is not None and client.jwks_uri is not None:
         # RFC 7591 2
         raise BadRequest.at("jwks", N_("Set either jwks or jwks_uri, not both."))
-    if method == product.PRIVATE_KEY_JWT and client.jwks is None and client.jwks_uri is None:
-        raise BadRequest.at("jwks", N_("private_key_jwt requires jwks or jwks_uri."))
+    if client.jwks is None and client.jwks_uri is None:
+        if method == product.PRIVATE_KEY_JWT:
+            raise BadRequest.at("jwks", N_("private_key_jwt requires jwks or jwks_uri."))
+        if client.require_signed_request_object:
+            raise BadRequest.at(
+                "jwks", N_("require_signed_request_object requires jwks or jwks_uri.")
+            )
     if "authorization_code" in grants and not client.redirect_uris:
         raise BadRequest.at("redirect_uris", N_("authorization_code requires a redirect URI."))
     if "refresh_token" in grants and "authorization_code" not in grants:

@@ -9,7 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from idp.directory.clients.models import Client, ClientCorsOrigin
-from idp.directory.product import NO_AUTHENTICATION, SHARED_SECRET_METHODS
+from idp.directory.product import (
+    NO_AUTHENTICATION,
+    PLAIN_MODES,
+    SAME_MODES,
+    SHARED_SECRET_METHODS,
+    SIGNED_MODES,
+)
 from idp.directory.resources import snapshot as resources
 from idp.directory.resources.snapshot import ApiScopeView, IdentityView, SecretView
 from idp.directory.tenants.models import Tenant
@@ -43,6 +49,11 @@ class ClientView:
     dpop_bound_access_tokens: bool
     may_need_proof: bool
     """Whether it may ask for a scope whose API takes tokens only that are bound to a key."""
+    require_pushed_authorization_requests: bool
+    require_signed_request_object: bool
+    request_object_signing_alg: str | None
+    response_modes: frozenset[str]
+    """Those that it may ask for."""
     secrets: tuple[SecretView, ...]
     grant_types: frozenset[str]
     redirect_uris: frozenset[str]
@@ -69,6 +80,7 @@ class ClientView:
     id_token_signed_response_alg: str | None
     userinfo_signed_response_alg: str | None
     introspection_signed_response_alg: str | None
+    authorization_signed_response_alg: str | None
     always_include_user_claims_in_id_token: bool
     always_send_client_claims: bool
     client_claims: dict[str, str | list[str]]
@@ -94,6 +106,16 @@ class ClientView:
         if self.is_public:
             return frozenset({NO_AUTHENTICATION})
         return frozenset(SHARED_SECRET_METHODS)
+
+
+def _response_modes(client: Client) -> frozenset[str]:
+    """Return the response modes of a client; signed ones for those that say so."""
+    modes = set(client.response_modes or PLAIN_MODES)
+    if not client.response_modes and client.authorization_signed_response_alg is not None:
+        modes.update(SIGNED_MODES)
+    if not modes.isdisjoint(SAME_MODES):
+        modes.update(SAME_MODES)
+    return frozenset(modes)
 
 
 @looked_up("client", longest=LONGEST_ID)
@@ -162,6 +184,10 @@ def _view(session: Session, client: Client) -> ClientView | None:
         strict_assertion_audience=client.strict_assertion_audience,
         dpop_bound_access_tokens=client.dpop_bound_access_tokens,
         may_need_proof=any(scope.api.dpop_required for scope in api_scopes.values()),
+        require_pushed_authorization_requests=client.require_pushed_authorization_requests,
+        require_signed_request_object=client.require_signed_request_object,
+        request_object_signing_alg=client.request_object_signing_alg,
+        response_modes=_response_modes(client),
         secrets=tuple(SecretView(row.id, row.value_hash, row.expires_at) for row in client.secrets),
         grant_types=frozenset(row.grant_type for row in client.grant_types),
         redirect_uris=frozenset(row.redirect_uri for row in client.redirect_uris),
@@ -190,6 +216,7 @@ def _view(session: Session, client: Client) -> ClientView | None:
         id_token_signed_response_alg=client.id_token_signed_response_alg,
         userinfo_signed_response_alg=client.userinfo_signed_response_alg,
         introspection_signed_response_alg=client.introspection_signed_response_alg,
+        authorization_signed_response_alg=client.authorization_signed_response_alg,
         always_include_user_claims_in_id_token=client.always_include_user_claims_in_id_token,
         always_send_client_claims=client.always_send_client_claims,
         client_claims=claims,

@@ -54,6 +54,7 @@ def metadata(
             for endpoint in server.endpoints.values()
             if endpoint.metadata is not None
         },
+        **{name: value for one in server.endpoints.values() for name, value in one.more.items()},
         "scopes_supported": list(published.scopes),
         "claims_supported": sorted({*published.claims, *CLAIMS_OF_SIGN_IN}),
         "claim_types_supported": ["normal"],
@@ -68,6 +69,7 @@ def metadata(
         "id_token_signing_alg_values_supported": algorithms,
         "userinfo_signing_alg_values_supported": algorithms,
         "introspection_signing_alg_values_supported": algorithms,
+        "authorization_signing_alg_values_supported": algorithms,
         "token_endpoint_auth_methods_supported": proofs,
         "token_endpoint_auth_signing_alg_values_supported": assertions,
         "introspection_endpoint_auth_methods_supported": secrets,
@@ -77,7 +79,8 @@ def metadata(
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": list(keys.OFFERED),
         "claims_parameter_supported": True,
-        "request_parameter_supported": False,
+        "request_parameter_supported": True,
+        "request_object_signing_alg_values_supported": assertions,
         "request_uri_parameter_supported": False,
         "authorization_response_iss_parameter_supported": True,
     }

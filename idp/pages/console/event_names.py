@@ -50,6 +50,7 @@ NAMES = {
     Tag.CODE_REUSED: _("A code was used twice: its tokens ended"),
     Tag.GRANT_REVOKED: _("Access ended"),
     Tag.PROOF_REPLAYED: _("A DPoP proof was used twice: the second use was refused"),
+    Tag.REQUEST_PUSHED: _("A sign-in request was pushed"),
     Tag.REFRESH_REUSED: _("A refresh token was used twice: its tokens ended"),
     Tag.TOKEN_ISSUED: _("Tokens issued"),
     Tag.TOKEN_REFRESHED: _("Tokens refreshed"),
@@ -165,7 +166,7 @@ _OBJECTS = {
     "people": {"address", "membership", "password", "profile", "registration", "user"},
     "roles": {"privilege", "privilege-group", "role", "user-role"},
     "clients": {"authentication", "client", "client-secret"},
-    "tokens": {"code", "consent", "grant", "proof", "refresh-token", "token"},
+    "tokens": {"code", "consent", "grant", "proof", "refresh-token", "request", "token"},
     "apis": {"api-resource", "identity-resource"},
     "organisations": {
         "application",

@@ -124,6 +124,8 @@ class SettingsForm(EditForm):
         *("consent_lifetime", "default_max_age", "require_acr", "token_endpoint_auth_method"),
         *("token_endpoint_auth_signing_alg", "jwks", "jwks_uri", "strict_assertion_audience"),
         "dpop_bound_access_tokens",
+        *("require_pushed_authorization_requests", "require_signed_request_object"),
+        *("request_object_signing_alg", "response_modes", "authorization_signed_response_alg"),
     )
 
     client_name = _line(_("Display name"), 200)
@@ -157,6 +159,13 @@ class SettingsForm(EditForm):
     jwks_uri = _line(_("Address of the public keys"))
     strict_assertion_audience = BooleanField(_("Client assertions name the issuer only"))
     dpop_bound_access_tokens = BooleanField(_("Tokens are bound to a key of the client (DPoP)"))
+    require_pushed_authorization_requests = BooleanField(_("Sign-in requests are pushed"))
+    require_signed_request_object = BooleanField(_("Sign-in requests are signed"))
+    request_object_signing_alg = _algorithm(_("Signature of sign-in requests"), _("any"))
+    response_modes = _line(_("Response modes"), 200)
+    authorization_signed_response_alg = _algorithm(
+        _("Signature of sign-in answers"), _("none, unless a response mode asks for it")
+    )
 
     @classmethod
     def shown(cls, client: Client) -> dict[str, Any]:
@@ -349,6 +358,8 @@ def _as_text(value: Any) -> Any:
         return value
     if isinstance(value, dict):
         return json.dumps(value, indent=2)
+    if isinstance(value, list):
+        return " ".join(value)
     return "" if value is None else str(value)
 
 

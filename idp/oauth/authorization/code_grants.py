@@ -26,7 +26,7 @@ from idp.directory.clients.snapshot import ClientView
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.users.models import User
 from idp.oauth import visitor as visitors
-from idp.oauth.authorization_request import Approved, ValidatedRequest
+from idp.oauth.authorization.validated import Approved, ValidatedRequest
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.id_tokens import may_request
 from idp.oauth.models import AuthorizationCode, Grant
@@ -51,7 +51,7 @@ def values(
         "user_id": visitor.user_id,
         "client_id": client.row_id,
         "tenant_id": approved.tenant_id,
-        "issuer_tenant_id": validated.back.issuer.tenant_id,
+        "issuer_tenant_id": validated.issuer.tenant_id,
         "session_id": visitor.session_id,
         "sid": visitor.sid,
         "security_stamp": visitor.security_stamp,
@@ -83,8 +83,9 @@ def _values_of_request(
         "created_at": now,
         "expires_at": _end_of_grant(validated.client, granted, now),
         "authorization_code__code_hash": digest(code),
-        "authorization_code__redirect_uri": validated.back.uri,
+        "authorization_code__redirect_uri": validated.redirect_uri,
         "authorization_code__code_challenge": validated.code_challenge,
+        "authorization_code__dpop_jkt": validated.dpop_jkt,
         "authorization_code__nonce": validated.nonce,
         "authorization_code__expires_at": now
         + timedelta(seconds=validated.client.authorization_code_lifetime),
@@ -127,7 +128,7 @@ async def grant_at_once(
     max_age, asked = validated.max_age, validated.levels
     given = {
         **_values_of_request(validated, validated.scopes, None, code),
-        **visitors.live_values(validated.back.issuer, cookie),
+        **visitors.live_values(validated.issuer, cookie),
         **audit.columns(storage.context, Tag.CODE_ISSUED, client_id=client.client_id),
         "client_id": client.row_id,
         "only_tenant": validated.tenant_id if client.tenant_id is None else client.tenant_id,
