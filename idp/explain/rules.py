@@ -45,6 +45,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "dpop.once.write_and_read": Check("DPoP proofs are accepted once", "RFC 9449 11.1"),
         "possession.check": Check("Holder of the token", "RFC 9449 7.1, 7.2"),
         # Authorization requests
+        "checks.thumbprint.read": Check("Key of the code", "RFC 9449 10"),
         "authorization.checks.prove_client": Check(
             "Client and return address", "RFC 6749 3.1.2.4, RFC 9700 2.1"
         ),
@@ -70,6 +71,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         ),
         "endpoints.par.par": Check("Pushed request", "RFC 9126 2.1"),
         "endpoints.par._own": Check("Size of the pushed request", "RFC 9126 2.3"),
+        "endpoints.par._bound": Check("Key of the pushed request", "RFC 9449 10.1"),
         "endpoints.par._count": Check("Number of pushed requests", "RFC 9126 2.3"),
         "authorization.checks._check_response": Check("Response type", "RFC 6749 3.1.1, 4.1.2.1"),
         "checks.levels.read": Check("Level of sign-in", "OpenID Connect Core 5.5.1.1"),

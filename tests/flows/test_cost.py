@@ -67,7 +67,7 @@ def test_hot_requests_take_few_statements(client, session, runtime, statements):
     is_sqlite = runtime.engine.dialect.name == "sqlite"
     # Find; rotate, the audit event; what the person may do. PostgreSQL finds while it rotates.
     assert count(lambda: refresh(client, app, tokens.refresh)) == (4 if is_sqlite else 2)
-    # Session with person and memberships; grant, code, client, the trail. All at once on PostgreSQL.
+    # Session with person and memberships; grant, code, client, trail. At once on PostgreSQL.
     assert count(lambda: protocol.authorize(client, app)) == (5 if is_sqlite else 1)
     form = protocol.authorization_parameters(app)
     # One row and the trail; then session, request, and grant, code, trail with the used request.

@@ -18,6 +18,7 @@ from idp.platform.audit.tags import Tag
 from idp.platform.issuer import Issuer
 from idp.platform.jobs import cleanup
 from tests import protocol
+from tests.pages.browsing import page_of_flow, submit
 from tests.protocol import add_api, add_person, register, register_machine
 from tests.provers import NEW_KEYS, Prover
 
@@ -229,6 +230,98 @@ def test_a_retry_gets_the_same_successor_with_a_new_proof(client, spa, prover):
     first = refresh(client, spa, token, prover.shows()).get_json()
     second = refresh(client, spa, token, prover.shows())
     assert second.get_json()["refresh_token"] == first["refresh_token"]
+
+
+# Codes that are asked for by a key
+
+
+def test_a_code_may_be_asked_for_by_a_key(client, spa, prover):
+    stolen = redeem(client, spa, Prover(), dpop_jkt=prover.jkt)
+    assert error(stolen) == (400, "invalid_grant")
+    code = protocol.code_of(protocol.authorize(client, spa, dpop_jkt=prover.jkt))
+    assert error(protocol.redeem(client, spa, code)) == (400, "invalid_grant")
+    assert redeem(client, spa, prover, dpop_jkt=prover.jkt).status_code == 200
+
+
+@pytest.mark.parametrize("jkt", ["x", "é" * 43, "a" * 42, "a" * 44, "a" * 42 + "="])
+def test_a_key_is_named_by_its_thumbprint(client, spa, jkt):
+    fields = protocol.returned(protocol.authorize(client, spa, dpop_jkt=jkt))
+    assert fields["error"] == "invalid_request"
+    assert "dpop_jkt" in fields["error_description"]
+
+
+def test_a_key_is_kept_while_a_page_is_shown(client, session, prover):
+    app = register(session, "asking", public=True, require_consent=True)
+    protocol.sign_in(client, session, add_person(session))
+    address = page_of_flow(client, app, "/consent", dpop_jkt=prover.jkt)
+    answer = submit(client, address, {"answer": "allow", "scope": ["openid"]})
+    code = protocol.code_of(client.get(answer.location))
+    assert error(redeem_code(client, app, code, Prover())) == (400, "invalid_grant")
+    assert redeem_code(client, app, code, prover).status_code == 200
+
+
+PAR = "/connect/par"
+
+
+def push(client, app, prover=None, headers=None, **parameters):
+    form = {**protocol.authorization_parameters(app, **parameters), **app.post}
+    shown = prover.shows("POST", PAR) if prover is not None else {}
+    return client.post(PAR, data=form, headers=headers or shown)
+
+
+def pushed_code(client, app, answer):
+    assert answer.status_code == 201, answer.get_data(as_text=True)
+    query = {"client_id": app.client_id, "request_uri": answer.get_json()["request_uri"]}
+    return protocol.code_of(client.get("/connect/authorize", query_string=query))
+
+
+def redeem_code(client, app, code, prover):
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": protocol.CALLBACK,
+        "code_verifier": protocol.VERIFIER,
+        **app.post,
+    }
+    headers = {} if prover is None else prover.shows()
+    return client.post("/connect/token", data=form, headers=headers)
+
+
+def test_a_pushed_request_is_bound_to_the_key_of_its_proof(client, spa, prover):
+    for named in (None, prover.jkt):
+        code = pushed_code(client, spa, push(client, spa, prover, dpop_jkt=named))
+        for other in (None, Prover()):
+            assert error(redeem_code(client, spa, code, other)) == (400, "invalid_grant")
+        assert redeem_code(client, spa, code, prover).status_code == 200
+    code = pushed_code(client, spa, push(client, spa, dpop_jkt=prover.jkt))
+    assert error(redeem_code(client, spa, code, Prover())) == (400, "invalid_grant")
+    assert redeem_code(client, spa, code, prover).status_code == 200
+
+
+def test_a_pushed_request_names_the_key_of_its_proof_or_none(client, session, spa, prover):
+    answer = push(client, spa, prover, dpop_jkt=Prover().jkt)
+    assert error(answer) == (400, "invalid_dpop_proof")
+    assert error(push(client, spa, dpop_jkt="x")) == (400, "invalid_request")
+    wrong = prover.shows("POST", "/connect/token")
+    assert error(push(client, spa, headers=wrong)) == (400, "invalid_dpop_proof")
+    assert count(session) == 0
+
+
+def test_a_proof_pushes_one_request(client, session, spa, prover):
+    shown = prover.shows("POST", PAR)
+    assert push(client, spa, headers=shown).status_code == 201
+    assert error(push(client, spa, headers=shown)) == (400, "invalid_dpop_proof")
+    assert count(session) == 1
+
+
+@pytest.mark.settings(dpop_nonce=True)
+def test_pushed_requests_need_nonces_too(client, spa, prover):
+    answer = push(client, spa, prover)
+    assert error(answer) == (400, "use_dpop_nonce")
+    prover.nonce = answer.headers["DPoP-Nonce"]
+    answer = push(client, spa, prover)
+    assert (answer.status_code, answer.headers["DPoP-Nonce"]) == (201, prover.nonce)
+    assert answer.headers["Cache-Control"] == "no-store"
 
 
 # Protected resources

@@ -965,6 +965,10 @@ MEMBERS = {
         "`fapi2` or `fapi2_message_signing`: rules that the client keeps to in all respects; null: none.",
         "安全规范：`fapi2` 或 `fapi2_message_signing`，客户端在各方面均须遵守；null 表示无。",
     ),
+    "dpop_bound_access_tokens": Text(
+        "Whether every token request needs a DPoP proof (RFC 9449); tokens are then bound to its key.",
+        "每次请求令牌是否必须携带 DPoP 证明（RFC 9449），令牌随之与其密钥绑定。",
+    ),
     "require_pushed_authorization_requests": Text(
         "Whether authorization requests must be pushed (RFC 9126).",
         "授权请求是否必须预先推送（RFC 9126）。",
@@ -982,10 +986,6 @@ MEMBERS = {
         "`authorization_signed_response_alg` is set.",
         "允许请求的响应模式；null 表示 `query`、`fragment` 和 `form_post`，设置了 "
         "`authorization_signed_response_alg` 时还包括签名的响应模式。",
-    ),
-    "dpop_bound_access_tokens": Text(
-        "Whether every token request needs a DPoP proof (RFC 9449); tokens are then bound to its key.",
-        "每次请求令牌是否必须携带 DPoP 证明（RFC 9449），令牌随之与其密钥绑定。",
     ),
     "require_pkce": Text(
         "Whether codes need a proof key (S256). false only for confidential clients.",

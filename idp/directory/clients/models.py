@@ -57,14 +57,14 @@ class Client(Base):
     security_profile: Mapped[str | None] = mapped_column(String(30))
     """Rules that the client keeps to in all respects: see `profiles`; empty: none."""
 
+    dpop_bound_access_tokens: Mapped[bool] = mapped_column(default=False)
+    """Whether every token request needs a DPoP proof."""
     require_pushed_authorization_requests: Mapped[bool] = mapped_column(default=False)
     require_signed_request_object: Mapped[bool] = mapped_column(default=False)
     request_object_signing_alg: Mapped[str | None] = mapped_column(String(20))
     """Of signed requests; unset: any that is offered."""
     response_modes: Mapped[list[str] | None]
     """Those that it may ask for; unset: the plain ones."""
-    dpop_bound_access_tokens: Mapped[bool] = mapped_column(default=False)
-    """Whether every token request needs a DPoP proof."""
 
     require_pkce: Mapped[bool] = mapped_column(default=True)
     require_consent: Mapped[bool] = mapped_column(default=True)

@@ -48,14 +48,14 @@ class ClientView:
     jwks_uri: str | None
     strict_assertion_audience: bool
     security_profile: str | None
+    dpop_bound_access_tokens: bool
+    may_need_proof: bool
+    """Whether it may ask for a scope whose API takes tokens only that are bound to a key."""
     require_pushed_authorization_requests: bool
     require_signed_request_object: bool
     request_object_signing_alg: str | None
     response_modes: frozenset[str]
     """Those that it may ask for."""
-    dpop_bound_access_tokens: bool
-    may_need_proof: bool
-    """Whether it may ask for a scope whose API takes tokens only that are bound to a key."""
     secrets: tuple[SecretView, ...]
     grant_types: frozenset[str]
     redirect_uris: frozenset[str]
@@ -187,12 +187,12 @@ def _view(session: Session, client: Client) -> ClientView | None:
         jwks_uri=client.jwks_uri,
         strict_assertion_audience=client.strict_assertion_audience,
         security_profile=client.security_profile,
+        dpop_bound_access_tokens=client.dpop_bound_access_tokens,
+        may_need_proof=any(scope.api.dpop_required for scope in api_scopes.values()),
         require_pushed_authorization_requests=client.require_pushed_authorization_requests,
         require_signed_request_object=client.require_signed_request_object,
         request_object_signing_alg=client.request_object_signing_alg,
         response_modes=_response_modes(client),
-        dpop_bound_access_tokens=client.dpop_bound_access_tokens,
-        may_need_proof=any(scope.api.dpop_required for scope in api_scopes.values()),
         secrets=tuple(SecretView(row.id, row.value_hash, row.expires_at) for row in client.secrets),
         grant_types=frozenset(row.grant_type for row in client.grant_types),
         redirect_uris=frozenset(row.redirect_uri for row in client.redirect_uris),

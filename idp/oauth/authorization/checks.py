@@ -9,7 +9,7 @@ from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.registration import service as registration
 from idp.oauth.authorization.validated import ValidatedRequest
-from idp.oauth.checks import levels, pkce, prompt, redirect_uri
+from idp.oauth.checks import levels, pkce, prompt, redirect_uri, thumbprint
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.response import DEFAULT_MODE, RESPONSE_MODES, RESPONSE_TYPES
 from idp.oauth.id_tokens import read_id_token
@@ -82,6 +82,7 @@ async def validate(
         claims=claims,
         tenant_id=prompt.read_id(parameters, "tenant"),
         resources=resources,
+        dpop_jkt=thumbprint.read(parameters),
         levels=levels.read(storage.runtime.settings, issuer, client, parameters, claims),
     )
 

@@ -88,6 +88,7 @@ def _values_of_request(
         "authorization_code__code_hash": digest(code),
         "authorization_code__redirect_uri": validated.redirect_uri,
         "authorization_code__code_challenge": validated.code_challenge,
+        "authorization_code__dpop_jkt": validated.dpop_jkt,
         "authorization_code__nonce": validated.nonce,
         "session_client__client_id": validated.client.row_id,
         "session_client__last_at": now,

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients.snapshot import ClientView
 from idp.oauth import pending
+from idp.oauth.dpop import once
+from idp.oauth.dpop.proofs import Proof
 from idp.oauth.models import PushedRequest
 from idp.oauth.request import Pairs
 from idp.platform import clock
@@ -58,7 +60,13 @@ _FIND = select(
 
 
 async def store(
-    storage: Storage, issuer: Issuer, client: ClientView, parameters: Pairs, *, is_signed: bool
+    storage: Storage,
+    issuer: Issuer,
+    client: ClientView,
+    parameters: Pairs,
+    *,
+    is_signed: bool,
+    proof: Proof | None,
 ) -> str:
     """Keep a request that was checked; return the address that it is opened by."""
     handle, now = random_token(), clock.now()
@@ -78,7 +86,7 @@ async def store(
             tenant_id=client.tenant_id,
         ),
     }
-    await storage.write(_NEW, values)
+    await once.write(storage, proof, _NEW, values)
     return PREFIX + handle
 
 

@@ -22,8 +22,8 @@ TYPES = frozenset({"jwt", "oauth-authz-req+jwt"})
 # fmt: off
 PARAMETERS = frozenset({
     "acr_values", "claims", "claims_locales", "client_id", "code_challenge",
-    "code_challenge_method", "display", "id_token_hint", "login_hint", "max_age", "nonce",
-    "prompt", "redirect_uri", "registration", "resource", "response_mode", "response_type",
+    "code_challenge_method", "display", "dpop_jkt", "id_token_hint", "login_hint", "max_age",
+    "nonce", "prompt", "redirect_uri", "registration", "resource", "response_mode", "response_type",
     "scope", "state", "tenant", "ui_locales",
 })
 # fmt: on

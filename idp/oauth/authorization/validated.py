@@ -30,6 +30,8 @@ class ValidatedRequest:
     claims: ClaimsRequest
     tenant_id: int | None
     resources: tuple[str, ...]
+    dpop_jkt: str | None
+    """Key whose holder alone may redeem the code (RFC 9449 10)."""
     levels: LevelRequest
 
     @property

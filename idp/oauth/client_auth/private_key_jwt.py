@@ -89,13 +89,15 @@ def _is_for_us(audience: Any, request: ProtocolRequest, client: ClientView) -> b
     # One string, never a list: an assertion for another server must not work here.
     if client.strict_assertion_audience:
         return bool(audience == request.issuer.url)
-    paths = {TOKEN_PATH, request.path} & {TOKEN_PATH, PAR_PATH}  # RFC 9126 2
-    return audience in (request.issuer.url, *map(request.endpoint_url, paths))
+    own = {request.issuer.url, request.endpoint_url(TOKEN_PATH)}
+    if request.path == PAR_PATH:
+        own.add(request.endpoint_url(PAR_PATH))  # RFC 9126 2
+    return isinstance(audience, str) and audience in own
 
 
 def _is_short(issued: Any, expiry: float) -> bool:
     """Return whether an assertion that says when it was made was made for a short time."""
-    return issued is None or expiry - issued <= MAX_LIFETIME_SECONDS
+    return issued is None or bool(expiry - issued <= MAX_LIFETIME_SECONDS)
 
 
 def _verify(

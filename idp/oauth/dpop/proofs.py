@@ -12,12 +12,14 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 
 from idp.oauth.dpop import NONCE_HEADER, addresses, keys, nonces
+from idp.oauth.request import ProtocolRequest
 from idp.platform import clock
 from idp.platform.errors import InvalidDpopProof, UseDpopNonce
 from idp.platform.issuer import Issuer
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import b64url
 from idp.platform.signing import compact
+from idp.platform.storage import Storage
 from idp.platform.web.authorization import Evidence
 
 TYPE = "dpop+jwt"
@@ -75,6 +77,13 @@ def check(
     # Of the key and the jti: otherwise one client could use up what another one sends.
     key_hash = hashlib.sha256((jkt + jti).encode()).digest()
     return Proof(jkt, key_hash, expires_at, headers)
+
+
+def of_request(storage: Storage, request: ProtocolRequest) -> Proof | None:
+    """Return the proof that a client sends for itself; None: it sends none."""
+    if request.proof is None:
+        return None
+    return check(storage.runtime, request.issuer, request.evidence())
 
 
 def _split(text: str) -> compact.UnverifiedToken:

@@ -7,10 +7,12 @@ from idp.oauth import client_auth
 from idp.oauth.authorization import checks, parameters, pushed
 from idp.oauth.authorization.parameters import AskedParameters
 from idp.oauth.authorization.request_object import PARAMETERS
+from idp.oauth.dpop import proofs
+from idp.oauth.dpop.proofs import Proof
 from idp.oauth.pending import LARGEST
 from idp.oauth.request import Pairs, ProtocolRequest
-from idp.oauth.response import ProtocolResponse, json_response
-from idp.platform.errors import OAuthError, TooLarge, TooManyRequests
+from idp.oauth.response import NO_STORE, ProtocolResponse, json_response
+from idp.platform.errors import InvalidDpopProof, OAuthError, TooLarge, TooManyRequests
 from idp.platform.storage import Storage
 from idp.platform.throttle import Address
 
@@ -28,13 +30,18 @@ async def par(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
         message = "request_uri cannot be pushed"
         raise OAuthError(message)  # RFC 9126 2.1
     asked = await parameters.unwrap(storage, request.issuer, client, request.body)
-    pairs = _own(asked)
+    proof = proofs.of_request(storage, request)
+    pairs = _bound(_own(asked), proof)
     checks.check_source(client, is_pushed=True, is_signed=asked.is_signed)
     uri = _redirect_uri(asked)
     await checks.validate(storage, request.issuer, client, uri, asked.parameters)
     _count(storage, request, client)
-    name = await pushed.store(storage, request.issuer, client, pairs, is_signed=asked.is_signed)
-    return json_response({"request_uri": name, "expires_in": LIFETIME_SECONDS}, status=201)
+    name = await pushed.store(
+        storage, request.issuer, client, pairs, is_signed=asked.is_signed, proof=proof
+    )
+    answer = {"request_uri": name, "expires_in": LIFETIME_SECONDS}
+    headers = {**NO_STORE, **proof.headers} if proof is not None else NO_STORE
+    return json_response(answer, status=201, headers=headers)
 
 
 def _own(asked: AskedParameters) -> Pairs:
@@ -44,6 +51,19 @@ def _own(asked: AskedParameters) -> Pairs:
         message = f"The request has more than {LARGEST} characters"
         raise TooLarge(message)  # RFC 9126 2.3
     return (("client_id", asked.client.client_id), *own)
+
+
+def _bound(pairs: Pairs, proof: Proof | None) -> Pairs:
+    """Bind the code to the key of the proof, as `dpop_jkt` does (RFC 9449 10.1)."""
+    if proof is None:
+        return pairs
+    named = dict(pairs).get("dpop_jkt")
+    if named is None:
+        return (*pairs, ("dpop_jkt", proof.jkt))
+    if named != proof.jkt:
+        message = "dpop_jkt names another key than the DPoP proof"
+        raise InvalidDpopProof(message)
+    return pairs
 
 
 def _redirect_uri(asked: AskedParameters) -> str:

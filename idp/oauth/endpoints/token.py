@@ -36,11 +36,10 @@ async def token(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
 
 def _proof(request: ProtocolRequest, storage: Storage, client: ClientView) -> Proof | None:
     """Check the proof of a request; without one, tokens are for whoever has them (RFC 9449 5)."""
-    if request.proof is not None:
-        return proofs.check(storage.runtime, request.issuer, request.evidence())
-    if client.dpop_bound_access_tokens:
+    proof = proofs.of_request(storage, request)
+    if proof is None and client.dpop_bound_access_tokens:
         raise InvalidDpopProof("The client must send a DPoP proof")
-    return None
+    return proof
 
 
 def find_grant(request: ProtocolRequest, client: ClientView) -> GrantType:

@@ -133,10 +133,9 @@ class SettingsForm(EditForm):
         *("application_type", "require_pkce", "require_consent", "allow_remember_consent"),
         *("consent_lifetime", "default_max_age", "require_acr", "token_endpoint_auth_method"),
         *("token_endpoint_auth_signing_alg", "jwks", "jwks_uri", "strict_assertion_audience"),
-        *("security_profile", "require_pushed_authorization_requests"),
-        "require_signed_request_object",
+        *("security_profile", "dpop_bound_access_tokens"),
+        *("require_pushed_authorization_requests", "require_signed_request_object"),
         *("request_object_signing_alg", "response_modes", "authorization_signed_response_alg"),
-        "dpop_bound_access_tokens",
     )
 
     client_name = _line(_("Display name"), 200)
@@ -170,6 +169,7 @@ class SettingsForm(EditForm):
     jwks_uri = _line(_("Address of the public keys"))
     strict_assertion_audience = BooleanField(_("Client assertions name the issuer only"))
     security_profile = _profile(_("none"))
+    dpop_bound_access_tokens = BooleanField(_("Tokens are bound to a key of the client (DPoP)"))
     require_pushed_authorization_requests = BooleanField(_("Sign-in requests are pushed"))
     require_signed_request_object = BooleanField(_("Sign-in requests are signed"))
     request_object_signing_alg = _algorithm(_("Signature of sign-in requests"), _("any"))
@@ -177,7 +177,6 @@ class SettingsForm(EditForm):
     authorization_signed_response_alg = _algorithm(
         _("Signature of sign-in answers"), _("none, unless a response mode asks for it")
     )
-    dpop_bound_access_tokens = BooleanField(_("Tokens are bound to a key of the client (DPoP)"))
 
     @classmethod
     def shown(cls, client: Client) -> dict[str, Any]:
