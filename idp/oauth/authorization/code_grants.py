@@ -12,11 +12,13 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    column,
     exists,
     func,
     insert,
     literal,
     select,
+    table,
     update,
 )
 from sqlalchemy import cast as cast_to
@@ -118,11 +120,17 @@ GRANT = AtomicWrite(
 )
 
 
+# Of these columns alone: SQLAlchemy would set others that have the names of values, too.
+_PUSHED = table(
+    PushedRequest.__tablename__,
+    column("id", BigInt),
+    column("used_at", PushedRequest.__table__.c.used_at.type),
+)
 _SPENT = (
-    update(PushedRequest)
-    .where(PushedRequest.id == bindparam("pushed_id"), PushedRequest.used_at.is_(None))
-    .values(used_at=bindparam("created_at", type_=Grant.__table__.c.created_at.type))
-    .returning(PushedRequest.id)
+    update(_PUSHED)
+    .where(_PUSHED.c.id == bindparam("pushed_id", type_=BigInt), _PUSHED.c.used_at.is_(None))
+    .values(used_at=bindparam("created_at", type_=_PUSHED.c.used_at.type))
+    .returning(_PUSHED.c.id)
     .cte("spent")
 )
 GRANT_OF_PUSHED = AtomicWrite(
