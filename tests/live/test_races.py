@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from urllib.parse import urlencode
 
 import pytest
 
@@ -89,3 +90,21 @@ def test_of_fifty_parallel_uses_of_a_proof_one_succeeds(site: Site) -> None:
 
     headers = prover.uses(tokens["access_token"], "GET", "/connect/userinfo")
     assert statuses("GET", "/connect/userinfo", None, headers) == {200: 1, 401: PARALLEL - 1}
+
+
+def test_of_fifty_who_open_a_pushed_request_at_once_one_gets_a_code(site: Site) -> None:
+    app, user = site.web(), site.person()
+    form = protocol.authorization_parameters(app, **app.post)
+    pushed = site.ask("POST", "/connect/par", form)
+    assert pushed.status == 201, pushed
+    name = pushed.json()["request_uri"]
+    query = urlencode({"client_id": app.client_id, "request_uri": name})
+    cookie = site.cookie(user)
+
+    answers = at_once(
+        PARALLEL, lambda: site.ask("GET", f"/connect/authorize?{query}", headers=cookie)
+    )
+
+    assert Counter(answer.status for answer in answers) == {303: 1, 400: PARALLEL - 1}
+    (one,) = [answer for answer in answers if answer.status == 303]
+    assert "code=" in one.headers["location"]
