@@ -345,6 +345,13 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(
         default="", description=N_("Addresses or networks whose X-Forwarded-* headers are trusted.")
     )
+    dpop_nonce: bool = Field(
+        default=False,
+        description=N_(
+            "Whether every DPoP proof needs a nonce of this server; `false`: only those of clients "
+            "whose clock is wrong."
+        ),
+    )
     metrics_listen: str = Field(
         default="", description=N_("HOST:PORT of the Prometheus listener; empty: no listener.")
     )

@@ -21,9 +21,11 @@ from idp.oauth.models import (
     Consent,
     FormerRefreshToken,
     Grant,
+    PushedRequest,
     ReferenceToken,
     Refusal,
     RevokedToken,
+    SeenProof,
 )
 from idp.platform.audit import figures
 from idp.platform.audit.models import DailyFigure
@@ -56,6 +58,7 @@ from idp.publishing.subscribers import mails
 HOUR = 3600
 DAY = 24 * HOUR
 CHORE_SECONDS = 60
+PROOF_SECONDS = 5
 GATEWAY_SECONDS = 5
 FIGURE_SECONDS = 300
 
@@ -100,6 +103,7 @@ JOBS: Mapping[str, Job] = MappingProxyType(
 
 EXPIRIES: Sequence[Expiry] = (
     Expiry(AuthorizationRequest.expires_at, HOUR),
+    Expiry(PushedRequest.expires_at, 0),
     # A code that comes back after its time is still known, so that its grant is revoked.
     Expiry(AuthorizationCode.expires_at, 7 * DAY),
     # A used one may come again for as long as a client's `refresh_token_reuse_seconds` may say.
@@ -129,6 +133,10 @@ EXPIRIES: Sequence[Expiry] = (
 """What goes when; the clean-up itself knows no tables."""
 
 
+PROOFS = (Expiry(SeenProof.expires_at, 0, batch=5_000),)
+"""Proofs are many and live for minutes, so they are removed more often and more at a time."""
+
+
 def rotate_keys(runtime: Runtime, _stop: threading.Event) -> None:
     """Replace signing keys that are older than `IDP_KEY_ROTATION_DAYS`."""
     with runtime.sessions() as session:
@@ -141,6 +149,7 @@ BACKFILLS: Sequence[Backfill] = ()
 
 CHORES: Sequence[Chore] = (
     Chore("cleanup", CHORE_SECONDS, partial(cleanup.run, expiries=EXPIRIES)),
+    Chore("seen-proofs", PROOF_SECONDS, partial(cleanup.run, expiries=PROOFS)),
     Chore("audit-retention", CHORE_SECONDS, cleanup.forget_audit),
     Chore("key-rotation", CHORE_SECONDS, rotate_keys),
     Chore("daily-figures", FIGURE_SECONDS, figures.count_due),

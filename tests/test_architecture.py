@@ -85,10 +85,14 @@ from idp.oauth.grants import GrantRequest, GrantType, token_answer
 async def answer(token_request: GrantRequest):
     """Issue a token for a client that names a toy."""
     granted = scopes.validate(token_request.client, ["toys.play"])
-    token = await access_tokens.issue_access_token(
-        token_request.storage, token_request.request.issuer, token_request.client, granted
+    issuer, client, holder = (
+        token_request.request.issuer, token_request.client, token_request.holder
     )
-    return token_answer(token, 60, "toys.play") | {"toy": token_request.parameters.require("toy")}
+    token = await access_tokens.issue_access_token(
+        token_request.storage, issuer, client, granted, holder
+    )
+    toy = token_request.parameters.require("toy")
+    return token_answer(token, holder, 60, "toys.play") | {"toy": toy}
 
 
 GRANT = GrantType("urn:example:toy", frozenset({"toy"}), answer)

@@ -73,6 +73,7 @@ VALUES = {
     "git_url": "https://git.example",
     "github_api_url": "https://git.example/api/v3",
     "trusted_proxies": "127.0.0.1/32,10.0.0.0/8",
+    "dpop_nonce": "true",
     "metrics_listen": "127.0.0.1:9100",
     "log_level": "DEBUG",
     "signing_alg": "ES256",

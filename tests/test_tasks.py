@@ -88,6 +88,20 @@ def test_a_client_secret_is_issued_as_printed(run_page: Callable[[str], str]) ->
     assert not any(secret in json.dumps(trail) for secret in secrets)
 
 
+def test_requests_are_pushed_as_printed(run_page: Callable[[str], str]) -> None:
+    made, pushed, changed = documents(run_page("push-requests.md"))
+    assert made["client_secret"]
+    assert pushed["expires_in"] == 60
+    assert pushed["request_uri"].startswith("urn:ietf:params:oauth:request_uri:")
+    assert changed["require_pushed_authorization_requests"] is True
+
+
+def test_a_client_for_open_banking_is_added_as_printed(run_page: Callable[[str], str]) -> None:
+    made, changed = documents(run_page("a-client-for-open-banking.md"))
+    assert made["security_profile"] == "fapi2"
+    assert changed["security_profile"] == "fapi2_message_signing"
+
+
 def test_a_client_secret_is_rotated_as_printed(run_page: Callable[[str], str]) -> None:
     old, new, saved, refused, works = documents(run_page("rotate-a-client-secret.md"))
     assert saved["code"] == 200

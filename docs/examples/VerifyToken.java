@@ -1,9 +1,9 @@
-// Check access tokens of idp in a Java service; needs com.nimbusds:nimbus-jose-jwt 10
-// (and com.google.crypto.tink:tink when tokens are signed by EdDSA).
+// Check access tokens of idp in a Java service; needs com.nimbusds:oauth2-oidc-sdk 11, which brings
+// nimbus-jose-jwt (and com.google.crypto.tink:tink when tokens are signed by EdDSA).
 //
 // As a program it reads tokens from standard input, one a line, and prints whether each is good:
 //
-//     java -cp nimbus-jose-jwt.jar VerifyToken.java orders orders.read orders.refund \
+//     java -cp "lib/*" VerifyToken.java orders orders.read orders.refund \
 //         https://id.example.com
 
 import com.nimbusds.jose.JOSEException;
@@ -19,8 +19,17 @@ import com.nimbusds.jose.util.DefaultResourceRetriever;
 import com.nimbusds.jose.util.JSONObjectUtils;
 import com.nimbusds.jwt.JWTClaimsSet;
 import com.nimbusds.jwt.JWTParser;
+import com.nimbusds.jwt.SignedJWT;
 import com.nimbusds.jwt.proc.DefaultJWTClaimsVerifier;
 import com.nimbusds.jwt.proc.DefaultJWTProcessor;
+import com.nimbusds.oauth2.sdk.dpop.JWKThumbprintConfirmation;
+import com.nimbusds.oauth2.sdk.dpop.verifiers.AccessTokenValidationException;
+import com.nimbusds.oauth2.sdk.dpop.verifiers.DPoPIssuer;
+import com.nimbusds.oauth2.sdk.dpop.verifiers.DPoPProtectedResourceRequestVerifier;
+import com.nimbusds.oauth2.sdk.dpop.verifiers.DefaultDPoPSingleUseChecker;
+import com.nimbusds.oauth2.sdk.dpop.verifiers.InvalidDPoPProofException;
+import com.nimbusds.oauth2.sdk.id.ClientID;
+import com.nimbusds.oauth2.sdk.token.DPoPAccessToken;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -42,6 +51,14 @@ public final class VerifyToken {
     /** What is trusted: each issuer with a processor that knows its keys. */
     private final Map<String, DefaultJWTProcessor<SecurityContext>> issuers = new HashMap<>();
 
+    /** Proofs may be a minute old; used ones are remembered in this process. */
+    private final DPoPProtectedResourceRequestVerifier proofs =
+            new DPoPProtectedResourceRequestVerifier(
+                    Set.of(JWSAlgorithm.ES256, JWSAlgorithm.PS256, JWSAlgorithm.EdDSA),
+                    60,
+                    60,
+                    new DefaultDPoPSingleUseChecker(120, 600));
+
     public VerifyToken(Collection<String> trusted, String audience)
             throws IOException, ParseException {
         for (String issuer : trusted) {
@@ -49,8 +66,46 @@ public final class VerifyToken {
         }
     }
 
-    /** Return the claims of a good access token; answer 401 when this throws. */
+    /** Return the claims of a good bearer token; answer 401 when this throws. */
     public JWTClaimsSet verify(String token)
+            throws ParseException, BadJOSEException, JOSEException {
+        JWTClaimsSet claims = read(token);
+        // RFC 9449 7.2: a token that is bound to a key must not pass as a bearer token.
+        if (claims.getClaim("cnf") != null) {
+            throw new BadJOSEException("bound to a key");
+        }
+        return claims;
+    }
+
+    /**
+     * Return the claims of a token that came as `Authorization: DPoP`, with the `DPoP` header and
+     * the request without its query.
+     */
+    public JWTClaimsSet verify(String token, String proof, String method, URI uri)
+            throws ParseException, BadJOSEException, JOSEException {
+        JWTClaimsSet claims = read(token);
+        JWKThumbprintConfirmation confirmation = JWKThumbprintConfirmation.parse(claims);
+        if (confirmation == null) {
+            throw new BadJOSEException("not bound to a key");
+        }
+        try {
+            // It checks algorithm, key, signature, times, `htm`, `htu`, `ath` and the thumbprint,
+            // and accepts each `jti` once.
+            proofs.verify(
+                    method,
+                    uri,
+                    new DPoPIssuer(new ClientID(claims.getStringClaim("client_id"))),
+                    SignedJWT.parse(proof),
+                    new DPoPAccessToken(token),
+                    confirmation,
+                    null);
+        } catch (InvalidDPoPProofException | AccessTokenValidationException problem) {
+            throw new BadJOSEException(problem.getMessage());
+        }
+        return claims;
+    }
+
+    private JWTClaimsSet read(String token)
             throws ParseException, BadJOSEException, JOSEException {
         // All issuers of one installation share their keys: a good signature does not tell them
         // apart, only `iss` does. So it is looked up in our own list, before any request.

@@ -4,8 +4,11 @@
 //
 //     node verify_token.mjs --issuer https://id.example.com --audience orders \
 //         --scope orders.read --permission orders.refund
+//
+// A line with a second word is a token that came as `Authorization: DPoP`, and its `DPoP` header;
+// the request that it is for is named by --method and --url.
 
-import { createPublicKey, constants, verify as verifySignature } from "node:crypto";
+import { createHash, createPublicKey, constants, verify as verifySignature } from "node:crypto";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { pathToFileURL } from "node:url";
@@ -16,6 +19,14 @@ const ALGORITHMS = {
   ES256: { hash: "sha256", options: { dsaEncoding: "ieee-p1363" } },
   EdDSA: { hash: null, options: {} },
 };
+const PROOF_KEYS = {
+  ES256: { kty: "EC", crv: "P-256" },
+  PS256: { kty: "RSA" },
+  EdDSA: { kty: "OKP", crv: "Ed25519" },
+};
+const THUMBPRINT_MEMBERS = { RSA: ["e", "kty", "n"], EC: ["crv", "kty", "x", "y"], OKP: ["crv", "kty", "x"] };
+const PRIVATE_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+const PROOF_SECONDS = 60;
 const KEYS_LIVE_MS = 300_000;
 const FETCH_PAUSE_MS = 10_000;
 const LEEWAY_SECONDS = 5;
@@ -70,6 +81,7 @@ export class Verifier {
   #issuers;
   #audience;
   #apiSecret;
+  #seen = new Map();
 
   constructor(issuers, audience, { apiSecret } = {}) {
     this.#issuers = new Map(issuers.map((url) => [url, new Issuer(url)]));
@@ -77,8 +89,9 @@ export class Verifier {
     this.#apiSecret = apiSecret;
   }
 
-  // Return the claims of a good access token; throw Refused for any other.
-  async verify(token, { scope, permission } = {}) {
+  // Return the claims of a good access token; throw Refused for any other. `shown` for one that came
+  // as `Authorization: DPoP`: { proof, method, url }, the DPoP header and the request without query.
+  async verify(token, { shown, scope, permission } = {}) {
     const [header, claims, signature, signed] = split(token);
     // All issuers of one installation share their keys: a good signature does not tell them
     // apart, only `iss` does. So it is looked up in our own list, before any request.
@@ -104,6 +117,7 @@ export class Verifier {
       throw new Refused("not valid yet");
     }
     if (![claims.aud].flat().includes(this.#audience)) throw new Refused("for another audience");
+    this.#checkHolder(token, claims.cnf, shown);
     if (scope !== undefined && !String(claims.scope ?? "").split(" ").includes(scope)) {
       throw new Refused(`the scope ${scope} was not granted`, 403);
     }
@@ -114,6 +128,23 @@ export class Verifier {
       }
     }
     return claims;
+  }
+
+  // Refuse a token that is bound to a key unless its sender proves to hold that key.
+  #checkHolder(token, cnf, shown) {
+    if (cnf === undefined && shown === undefined) return;
+    // RFC 9449 7.2: a bound token must not pass as a bearer token, nor the other way round.
+    if (shown === undefined || Object.keys(cnf ?? {}).join() !== "jkt") {
+      throw new Refused("sent by another scheme than it is for");
+    }
+    const { key, jti } = readProof(token, shown);
+    if (thumbprint(key) !== cnf.jkt) throw new Refused("bound to another key");
+    // Several processes share what they have seen, for example in Valkey by SET NX EX.
+    const now = performance.now();
+    for (const [known, end] of this.#seen) if (end <= now) this.#seen.delete(known);
+    const seen = `${cnf.jkt} ${jti}`;
+    if (this.#seen.has(seen)) throw new Refused("the proof was used before");
+    this.#seen.set(seen, now + 2 * PROOF_SECONDS * 1000);
   }
 
   // List the permissions of the token's person, asking idp when they are too many.
@@ -140,6 +171,43 @@ export class Verifier {
   }
 }
 
+// Return the key and the id of a proof that was made for this request (RFC 9449 4.3).
+function readProof(token, { proof, method, url }) {
+  const [header, claims, signature, signed] = split(proof, "jwk", "jti");
+  const { alg, jwk } = header;
+  if (String(header.typ).toLowerCase() !== "dpop+jwt" || header.crit) throw new Refused("not a proof");
+  const kind = Object.hasOwn(PROOF_KEYS, alg) ? PROOF_KEYS[alg] : undefined;
+  if (
+    !kind ||
+    Object.entries(kind).some(([name, value]) => jwk[name] !== value) ||
+    PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name))
+  ) {
+    throw new Refused("a proof by a key that proves nothing");
+  }
+  const { hash, options } = ALGORITHMS[alg];
+  let isSigned = false;
+  try {
+    const key = createPublicKey({ key: jwk, format: "jwk" });
+    isSigned = verifySignature(hash, signed, { key, ...options }, signature);
+  } catch {
+    throw new Refused("a proof by a broken key");
+  }
+  if (!isSigned) throw new Refused("a proof with a wrong signature");
+  const digest = createHash("sha256").update(token).digest("base64url");
+  if (claims.ath !== digest) throw new Refused("a proof for another token");
+  if (claims.htm !== method || String(claims.htu).split("?")[0] !== url) {
+    throw new Refused("a proof for another request");
+  }
+  if (!(Math.abs(Date.now() / 1000 - claims.iat) <= PROOF_SECONDS)) throw new Refused("an old proof");
+  return { key: jwk, jti: claims.jti };
+}
+
+// Return the thumbprint of a public key (RFC 7638).
+function thumbprint(jwk) {
+  const members = THUMBPRINT_MEMBERS[jwk.kty].map((name) => [name, jwk[name]]);
+  return createHash("sha256").update(JSON.stringify(Object.fromEntries(members))).digest("base64url");
+}
+
 // Return whether permissions hold a code, or a `….all` above it.
 export function covers(held, code) {
   return held.some(
@@ -147,15 +215,15 @@ export function covers(held, code) {
   );
 }
 
-function split(token) {
+function split(token, inHeader = "kid", inClaims = "iss") {
   const parts = token.split(".");
   try {
     if (parts.length !== 3) throw new SyntaxError("not three parts");
     const [header, claims] = parts
       .slice(0, 2)
       .map((part) => JSON.parse(Buffer.from(part, "base64url").toString()));
-    if (typeof header?.kid !== "string" || typeof claims?.iss !== "string") {
-      throw new SyntaxError("no kid or no iss");
+    if (!header?.[inHeader] || typeof claims?.[inClaims] !== "string") {
+      throw new SyntaxError(`no ${inHeader} or no ${inClaims}`);
     }
     return [
       header,
@@ -183,12 +251,16 @@ async function main() {
       "api-secret": { type: "string" },
       scope: { type: "string" },
       permission: { type: "string" },
+      method: { type: "string", default: "GET" },
+      url: { type: "string", default: "" },
     },
   });
   const verifier = new Verifier(values.issuer, values.audience, { apiSecret: values["api-secret"] });
   for await (const line of createInterface({ input: process.stdin })) {
     try {
-      const claims = await verifier.verify(line.trim(), values);
+      const [token, proof] = line.trim().split(" ");
+      const shown = proof && { proof, method: values.method, url: values.url };
+      const claims = await verifier.verify(token, { ...values, shown });
       console.log(JSON.stringify({ claims }));
     } catch (problem) {
       if (!(problem instanceof Refused)) throw problem;

@@ -4,12 +4,17 @@ As a program it reads tokens from standard input, one a line, and prints whether
 
     python verify_token.py --issuer https://id.example.com --audience orders \
         --scope orders.read --permission orders.refund
+
+A line with a second word is a token that came as `Authorization: DPoP`, and its `DPoP` header; the
+request that it is for is named by `--method` and `--url`.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import hashlib
+import hmac
 import json
 import sys
 import threading
@@ -17,11 +22,15 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import jwt
 
 ALGORITHMS = {"RS256", "PS256", "ES256", "EdDSA"}
+PROOF_ALGORITHMS = ("ES256", "PS256", "EdDSA")
+PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+PROOF_SECONDS = 60
 KEYS_LIVE_SECONDS = 300
 FETCH_PAUSE_SECONDS = 10
 
@@ -32,6 +41,17 @@ class RefusedError(Exception):
     def __init__(self, reason: str, status: int = 401) -> None:
         super().__init__(reason)
         self.status = status
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a request shows besides a token that is bound to a key (RFC 9449 7.1)."""
+
+    proof: str
+    """The `DPoP` header, which must be there once."""
+    method: str
+    url: str
+    """Address of the request as its sender wrote it, without query."""
 
 
 class Issuer:
@@ -71,11 +91,21 @@ class Verifier:
         self._issuers = {url: Issuer(url) for url in issuers}
         self._audience = audience
         self._api_secret = api_secret
+        self._seen: dict[tuple[str, str], float] = {}
+        self._lock = threading.Lock()
 
     def verify(
-        self, token: str, *, scope: str | None = None, permission: str | None = None
+        self,
+        token: str,
+        *,
+        shown: Shown | None = None,
+        scope: str | None = None,
+        permission: str | None = None,
     ) -> dict[str, Any]:
-        """Return the claims of a good access token; raise RefusedError for any other."""
+        """Return the claims of a good access token; raise RefusedError for any other.
+
+        `shown` for one that came as `Authorization: DPoP`; None for one that came as `Bearer`.
+        """
         try:
             header = jwt.get_unverified_header(token)
             unverified = jwt.decode(token, options={"verify_signature": False})
@@ -100,6 +130,7 @@ class Verifier:
             )
         except jwt.InvalidTokenError as problem:
             raise RefusedError(str(problem)) from None
+        self._check_holder(token, claims, shown)
         if scope is not None and scope not in claims.get("scope", "").split():
             raise RefusedError(f"the scope {scope} was not granted", 403)
         if permission is not None:
@@ -107,6 +138,25 @@ class Verifier:
             if not covers(held, permission):
                 raise RefusedError(f"the permission {permission} is not held", 403)
         return claims
+
+    def _check_holder(self, token: str, claims: dict[str, Any], shown: Shown | None) -> None:
+        """Refuse a token that is bound to a key unless its sender proves to hold that key."""
+        cnf = claims.get("cnf")
+        if cnf is None and shown is None:
+            return
+        # RFC 9449 7.2: a bound token must not pass as a bearer token, nor the other way round.
+        if not cnf or cnf.keys() != {"jkt"} or shown is None:
+            raise RefusedError("sent by another scheme than it is for")
+        key, proof = read_proof(token, shown)
+        if not hmac.compare_digest(thumbprint(key), str(cnf["jkt"])):
+            raise RefusedError("bound to another key")
+        # Several processes share what they have seen, for example in Valkey by SET NX EX.
+        now, seen = time.monotonic(), (str(cnf["jkt"]), str(proof["jti"]))
+        with self._lock:
+            self._seen = {known: end for known, end in self._seen.items() if end > now}
+            if seen in self._seen:
+                raise RefusedError("the proof was used before")
+            self._seen[seen] = now + 2 * PROOF_SECONDS
 
     def permissions(self, issuer: Issuer, token: str, claims: dict[str, Any]) -> list[str]:
         """List the permissions of the token's person, asking idp when they are too many."""
@@ -128,6 +178,43 @@ class Verifier:
         if not answer["active"]:
             raise RefusedError("revoked")
         return answer
+
+
+def read_proof(token: str, shown: Shown) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the key and the claims of a proof that was made for this request (RFC 9449 4.3)."""
+    try:
+        header = jwt.get_unverified_header(shown.proof)
+        key = header["jwk"]
+        if str(header.get("typ")).lower() != "dpop+jwt" or "crit" in header:
+            raise RefusedError("not a proof")
+        if header.get("alg") not in PROOF_ALGORITHMS or PRIVATE_MEMBERS & key.keys():
+            raise RefusedError("a proof by a key that proves nothing")
+        claims: dict[str, Any] = jwt.decode(
+            shown.proof,
+            jwt.PyJWK(key, algorithm=header["alg"]),
+            algorithms=[header["alg"]],
+            options={"require": ["jti", "htm", "htu", "iat", "ath"], "verify_iat": False},
+        )
+    except (jwt.PyJWTError, KeyError, TypeError, AttributeError) as problem:
+        raise RefusedError(f"a broken proof: {problem}") from None
+    digest = base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=")
+    if claims["ath"] != digest.decode():
+        raise RefusedError("a proof for another token")
+    if (claims["htm"], str(claims["htu"]).partition("?")[0]) != (shown.method, shown.url):
+        raise RefusedError("a proof for another request")
+    if not isinstance(claims["iat"], (int, float)) or not isinstance(claims["jti"], str):
+        raise RefusedError("a broken proof")
+    if abs(time.time() - claims["iat"]) > PROOF_SECONDS:
+        raise RefusedError("an old proof")
+    return key, claims
+
+
+def thumbprint(key: dict[str, Any]) -> str:
+    """Return the thumbprint of a public key (RFC 7638)."""
+    needed = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
+    members = {name: key[name] for name in needed[key["kty"]]}
+    text = json.dumps(members, separators=(",", ":"), sort_keys=True)
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
 
 
 def covers(held: Iterable[str], code: str) -> bool:
@@ -154,11 +241,17 @@ def main() -> None:
     parser.add_argument("--api-secret", help="secret of the API, for introspection")
     parser.add_argument("--scope")
     parser.add_argument("--permission")
+    parser.add_argument("--method", default="GET")
+    parser.add_argument("--url", default="")
     given = parser.parse_args()
     verifier = Verifier(given.issuer, given.audience, api_secret=given.api_secret)
     for line in sys.stdin:
         try:
-            claims = verifier.verify(line.strip(), scope=given.scope, permission=given.permission)
+            token, _, proof = line.strip().partition(" ")
+            shown = Shown(proof, given.method, given.url) if proof else None
+            claims = verifier.verify(
+                token, shown=shown, scope=given.scope, permission=given.permission
+            )
             print(json.dumps({"claims": claims}))
         except RefusedError as problem:
             print(json.dumps({"refused": str(problem), "status": problem.status}))

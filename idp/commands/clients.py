@@ -250,6 +250,8 @@ def describe(row: Client) -> dict[str, Any]:
             uri.post_logout_redirect_uri for uri in row.post_logout_redirect_uris
         ],
         "require_pkce": row.require_pkce,
+        "require_pushed_authorization_requests": row.require_pushed_authorization_requests,
+        "security_profile": row.security_profile,
         "tenant": row.tenant_id,
     }
 

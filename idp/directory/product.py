@@ -11,11 +11,24 @@ MANAGEMENT_PREFIX = f"{MANAGEMENT_API}."
 
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 
+DPOP_REQUIRED = "dpop_required"
+"""Property of an API that takes no access token unless it is bound to a key (RFC 9449)."""
+
 NO_AUTHENTICATION = "none"
 SHARED_SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 PRIVATE_KEY_JWT = "private_key_jwt"
 AUTH_METHODS = (NO_AUTHENTICATION, *SHARED_SECRET_METHODS, PRIVATE_KEY_JWT)
 """Client authentication methods (RFC 7591 2)."""
+
+FAPI2 = "fapi2"
+FAPI2_MESSAGE_SIGNING = "fapi2_message_signing"
+SECURITY_PROFILES = (FAPI2, FAPI2_MESSAGE_SIGNING)
+
+PLAIN_MODES = ("query", "fragment", "form_post")
+SIGNED_MODES = ("jwt", "query.jwt", "fragment.jwt", "form_post.jwt")
+"""Modes of authorization responses (OAuth 2.0 Multiple Response Types 2.1, JARM 2.3)."""
+SAME_MODES = frozenset({"jwt", "query.jwt"})
+"""Two names of one mode, where codes are asked for (JARM 2.3.4)."""
 
 DOCS_CLIENT_ID = "api-docs"
 """The public client that the page `/docs` signs people in with; seeded."""

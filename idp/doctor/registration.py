@@ -31,6 +31,7 @@ _MEMBERS = (
     "jwks_uri",
     "logo_uri",
     "policy_uri",
+    "request_object_signing_alg",
     "token_endpoint_auth_method",
     "token_endpoint_auth_signing_alg",
     "tos_uri",

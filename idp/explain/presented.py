@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.directory.clients import snapshot as clients
@@ -16,8 +17,9 @@ from idp.explain.results import Explanation, PresentedToken, TokenCheck
 from idp.explain.service import Question
 from idp.oauth import access_tokens
 from idp.oauth.access_tokens import ACCESS_TOKEN_TYPE, REFERENCE_PREFIX
+from idp.oauth.models import Grant
 from idp.oauth.signed_tokens import MAX_TOKEN_LENGTH
-from idp.platform import clock
+from idp.platform import clock, runtime
 from idp.platform.errors import InvalidToken, NotFound
 from idp.platform.integers import INT64_MAX
 from idp.platform.issuer import Issuer
@@ -174,7 +176,7 @@ def _now(session: Session, found: _Findings, within: int | None) -> Explanation 
     question = Question(
         client_id=str(claims["client_id"]),
         tenant_id=tenant_id,
-        user_id=None if tenant is None else int(claims["sub"]),
+        user_id=_person_of(session, claims),
         scopes=scopes,
         resources=tuple(audience) if is_narrowed else (),
     )
@@ -182,6 +184,14 @@ def _now(session: Session, found: _Findings, within: int | None) -> Explanation 
         return service.explain(session, question, within=within)
     except NotFound:
         return None
+
+
+def _person_of(session: Session, claims: Mapping[str, Any]) -> int | None:
+    """Return whose sign-in a token is of; None: a machine's, or its grant is gone."""
+    grant_id = access_tokens.grant_id_of(runtime.of(session), claims)
+    if grant_id is None:
+        return None
+    return session.scalar(select(Grant.user_id).where(Grant.id == grant_id))
 
 
 def _result(

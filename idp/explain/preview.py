@@ -14,12 +14,13 @@ from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
 from idp.directory.users.models import User
 from idp.explain.recording import Recorded, Recorder
-from idp.oauth import code_grants, server
+from idp.oauth import server
 from idp.oauth.access_tokens import ACCESS_TOKEN_TYPE
-from idp.oauth.authorization_request import Approved, ReturnAddress, ValidatedRequest
+from idp.oauth.authorization import checks, code_grants
+from idp.oauth.authorization.decide import ToPage, decide
+from idp.oauth.authorization.validated import Approved, ValidatedRequest
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.scope import ValidatedScopes
-from idp.oauth.endpoints import authorize
 from idp.oauth.endpoints.token import find_grant
 from idp.oauth.grant_state import HeldGrant, StandingGrant
 from idp.oauth.grants import GrantRequest, issuing
@@ -109,7 +110,6 @@ _OF_GRANT = tuple(field.name for field in fields(HeldGrant) if field.name != "id
 
 
 async def _validated(recorder: Recorder, wish: Wish) -> ValidatedRequest:
-    back = ReturnAddress(_RETURN, "query", None, wish.issuer)
     pairs = [
         ("client_id", wish.client.client_id),
         ("response_type", "code"),
@@ -118,7 +118,7 @@ async def _validated(recorder: Recorder, wish: Wish) -> ValidatedRequest:
         ("tenant", str(wish.tenant.id)),
         *_wished(wish),
     ]
-    return await authorize.validate(recorder, wish.client, back, Parameters(pairs))
+    return await checks.validate(recorder, wish.issuer, wish.client, _RETURN, Parameters(pairs))
 
 
 async def _approved(
@@ -127,8 +127,8 @@ async def _approved(
     """Return what is approved, and whether the person has to consent first."""
     answers = Answers(since=visitor.auth_time, handle="", account_chosen=True)
     try:
-        approved = await authorize.decide(recorder, validated, visitor, answers)
-    except authorize.ToPage:  # consent: all else is settled
+        approved = await decide(recorder, validated, visitor, answers)
+    except ToPage:  # consent: all else is settled
         tenant_id = visitor.tenant_ids[0]
         return Approved(visitor, tenant_id, validated.scopes, None), "needed"
     return approved, "given" if validated.client.require_consent else "not_needed"

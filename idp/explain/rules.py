@@ -29,23 +29,60 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         ),
         "endpoints.introspect._authenticate": Check("Caller of introspection", "RFC 7662 2.1"),
         "endpoints.token.find_grant": Check("Grant types of the client", "RFC 6749 5.2"),
+        # Proofs
+        "endpoints.token._proof": Check("DPoP proof of the client", "RFC 9449 5"),
+        "dpop.proofs.check": Check("DPoP proof", "RFC 9449 4.3"),
+        "dpop.proofs._split": Check("Form of the DPoP proof", "RFC 9449 4.1, 4.3"),
+        "dpop.proofs._jti": Check("Id of the DPoP proof", "RFC 9449 4.2"),
+        "dpop.proofs._check_request": Check("Request of the DPoP proof", "RFC 9449 4.3"),
+        "dpop.proofs._check_token": Check("Token of the DPoP proof", "RFC 9449 4.3"),
+        "dpop.proofs._check_time": Check("Time of the DPoP proof", "RFC 9449 4.3, 8"),
+        "dpop.proofs._check_nonce": Check("Nonce of the DPoP proof", "RFC 9449 8"),
+        "dpop.keys.read": Check("Key of the DPoP proof", "RFC 9449 4.3"),
+        "dpop.keys._load": Check("Key of the DPoP proof", "RFC 9449 4.3"),
+        "dpop.once.spend": Check("DPoP proofs are accepted once", "RFC 9449 11.1"),
+        "dpop.once.write": Check("DPoP proofs are accepted once", "RFC 9449 11.1"),
+        "dpop.once.write_and_read": Check("DPoP proofs are accepted once", "RFC 9449 11.1"),
+        "possession.check": Check("Holder of the token", "RFC 9449 7.1, 7.2"),
         # Authorization requests
-        "endpoints.authorize.find_return_address": Check(
+        "checks.thumbprint.read": Check("Key of the code", "RFC 9449 10"),
+        "authorization.checks.prove_client": Check(
             "Client and return address", "RFC 6749 3.1.2.4, RFC 9700 2.1"
         ),
-        "endpoints.authorize.validate": Check(
+        "authorization.checks.prove_redirect_uri": Check(
+            "Client and return address", "RFC 6749 3.1.2.4, RFC 9700 2.1"
+        ),
+        "authorization.checks._refuse_unsupported": Check(
             "Supported parameters", "OpenID Connect Core 3.1.2.6"
         ),
-        "endpoints.authorize._check_response": Check("Response type", "RFC 6749 3.1.1, 4.1.2.1"),
+        "authorization.checks._prompt": Check(
+            "Prompt", "OpenID Connect Initiating User Registration 4"
+        ),
+        "authorization.checks.check_source": Check(
+            "Pushed and signed requests", "RFC 9126 5, RFC 9101 10.5"
+        ),
+        "authorization.parameters.unwrap": Check("Signed request", "OpenID Connect Core 6.1"),
+        "authorization.pushed.find": Check("Pushed request", "RFC 9126 4"),
+        "authorization.pushed.spend": Check("Pushed request", "RFC 9126 7.3"),
+        "authorization.request_object._verify": Check("Signed request", "RFC 9101 6.2"),
+        "authorization.request_object._refuse": Check("Signed request", "RFC 9101 6"),
+        "authorization.request_object._check_strictly": Check(
+            "Signed request", "FAPI 2.0 Message Signing 5.3.1"
+        ),
+        "endpoints.par.par": Check("Pushed request", "RFC 9126 2.1"),
+        "endpoints.par._own": Check("Size of the pushed request", "RFC 9126 2.3"),
+        "endpoints.par._bound": Check("Key of the pushed request", "RFC 9449 10.1"),
+        "endpoints.par._count": Check("Number of pushed requests", "RFC 9126 2.3"),
+        "authorization.checks._check_response": Check("Response type", "RFC 6749 3.1.1, 4.1.2.1"),
         "checks.levels.read": Check("Level of sign-in", "OpenID Connect Core 5.5.1.1"),
         "checks.levels.unmet": Check("Level of sign-in", "OpenID Connect Core 5.5.1.1"),
         "checks.levels._wished": Check("Level of sign-in", "OpenID Connect Core 3.1.2.1"),
-        "endpoints.authorize._hinted_subject": Check(
+        "authorization.checks._hinted_subject": Check(
             "ID token hint", "OpenID Connect Core 3.1.2.2"
         ),
-        "endpoints.authorize._settle_sign_in": Check("Sign-in", "OpenID Connect Core 3.1.2.3"),
-        "endpoints.authorize._settle_tenant": Check("Membership in a tenant", "RFC 6749 4.1.2.1"),
-        "endpoints.authorize.decide": Check("Consent", "RFC 6749 4.1.2.1"),
+        "authorization.decide._settle_sign_in": Check("Sign-in", "OpenID Connect Core 3.1.2.3"),
+        "authorization.decide._settle_tenant": Check("Membership in a tenant", "RFC 6749 4.1.2.1"),
+        "authorization.decide.decide": Check("Consent", "RFC 6749 4.1.2.1"),
         "checks.pkce.read_challenge": Check("PKCE challenge", "RFC 7636 4.3, RFC 9700 2.1.1"),
         "checks.prompt.read_prompt": Check("Prompt", "OpenID Connect Core 3.1.2.1"),
         "checks.prompt.read_claims": Check("Claims parameter", "OpenID Connect Core 5.5"),
@@ -77,12 +114,13 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "grants.refresh_token._rotate": Check("Rotation of the refresh token", "RFC 9700 4.14.2"),
         "signed_tokens.sign_within": Check("Size of the token", "RFC 6749 3.3"),
         # Access tokens
+        "access_tokens.issue_access_token": Check("Proof that the API requires", "RFC 9449 5"),
         "access_tokens._read": Check("Access token", "RFC 6750 3.1, RFC 9068 4"),
         "access_tokens._check_not_revoked": Check("Revocation of the token", "RFC 7009 2.2"),
         "access_tokens.read_access_token": Check("Grant of the token", "RFC 6750 3.1"),
         "access_tokens.recall_access_token": Check("Expiry of the token", "RFC 9068 4"),
         "endpoints.userinfo.userinfo": Check("Scope and audience", "RFC 6750 3.1, RFC 9068 4"),
-        "endpoints.userinfo.read_bearer": Check("Bearer token", "RFC 6750 2"),
+        "endpoints.userinfo.read_credential": Check("Access token in the request", "RFC 6750 2"),
         "endpoints.gateway.__call__": Check("Bearer token", "RFC 6750 2"),
         "endpoints.gateway._read": Check("Expiry of the token", "RFC 9068 4"),
     }
@@ -99,6 +137,8 @@ ERRORS: Mapping[str, Check] = MappingProxyType(
         ),
         "consent_required": Check("Consent without a page", "OpenID Connect Core 3.1.2.6"),
         "access_denied": Check("Consent", "RFC 6749 4.1.2.1"),
+        "invalid_dpop_proof": Check("DPoP proof", "RFC 9449 4.3"),
+        "use_dpop_nonce": Check("Nonce of the DPoP proof", "RFC 9449 8"),
         "invalid_token": Check("Access token", "RFC 6750 3.1"),
         "invalid_client": Check("Client authentication", "RFC 6749 5.2"),
         "invalid_grant": Check("Grant", "RFC 6749 5.2"),

@@ -33,6 +33,7 @@ from idp.platform.issuer import Issuer
 from idp.platform.onetime import service as onetime
 from idp.platform.secrets import b64url, random_token
 from idp.platform.storage import SessionStorage, complete
+from idp.platform.web.authorization import Credential
 
 TRIALS_PER_MINUTE = 20
 BASIC = "client_secret_basic"
@@ -85,6 +86,8 @@ def takes_secret(client: ClientView) -> bool:
 
 def can_authenticate(client: ClientView) -> bool:
     """Return whether the console can stand in for the client; it has no private key of it."""
+    if client.dpop_bound_access_tokens:
+        return False
     return takes_secret(client) or NO_AUTHENTICATION in client.auth_methods()
 
 
@@ -185,7 +188,7 @@ def _request(session: Session, stand_in: StandIn, pairs: Pairs) -> ProtocolReque
     )
 
 
-def _proof(client: ClientView, secret: str) -> tuple[str | None, Pairs]:
+def _proof(client: ClientView, secret: str) -> tuple[Credential | None, Pairs]:
     """Return the header and the parameters by which the client authenticates (RFC 6749 2.3.1)."""
     name = ("client_id", client.client_id)
     if not takes_secret(client):
@@ -193,4 +196,4 @@ def _proof(client: ClientView, secret: str) -> tuple[str | None, Pairs]:
     if BASIC not in client.auth_methods():
         return None, (name, ("client_secret", secret))
     pair = f"{quote_plus(client.client_id)}:{quote_plus(secret)}"
-    return f"Basic {base64.b64encode(pair.encode()).decode()}", ()
+    return ("basic", base64.b64encode(pair.encode()).decode()), ()

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from idp.claims import access, registry
-from idp.claims.subject import Subject
+from idp.claims.subject import Subject, subject_id
 from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.resources.snapshot import ApiView
@@ -19,11 +19,12 @@ from idp.directory.tenants import service as tenants
 from idp.oauth import grant_state, token_ids
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.grant_state import HeldGrant, StandingGrant
+from idp.oauth.holder import Holder
 from idp.oauth.models import Grant, ReferenceToken, RevokedToken
 from idp.oauth.signed_tokens import MAX_TOKEN_LENGTH, authentication, sign_within
 from idp.platform import clock
 from idp.platform.db import AtomicWrite, count_hits, insert, new_row
-from idp.platform.errors import InvalidToken
+from idp.platform.errors import InvalidDpopProof, InvalidToken
 from idp.platform.issuer import Issuer
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import digest, random_token
@@ -51,17 +52,23 @@ class AccessToken:
         return frozenset(str(self.claims["scope"]).split())
 
     @property
+    def cnf(self) -> Mapping[str, Any] | None:
+        """The key that its sender must prove to hold; None: whoever has it may use it."""
+        return self.claims.get("cnf")
+
+    @property
     def audience(self) -> tuple[str, ...]:
         """Names of the APIs (or the issuer) that may accept it."""
         value = self.claims["aud"]
         return (value,) if isinstance(value, str) else tuple(value)
 
 
-async def issue_access_token(
+async def issue_access_token(  # noqa: PLR0913 - each by its name
     storage: Storage,
     issuer: Issuer,
     client: ClientView,
     scopes: ValidatedScopes,
+    holder: Holder,
     *,
     standing: StandingGrant | None = None,
     lifetime: int | None = None,
@@ -71,9 +78,11 @@ async def issue_access_token(
     """Return a new access token (RFC 9068, or a reference to the same claims kept here).
 
     It expires after `lifetime` seconds, by default those of the client, and at `not_after` at the
-    latest.
+    latest. InvalidDpopProof where one of its APIs takes no token that is not bound to a key.
     """
     apis = scopes.apis
+    if holder.jkt is None and any(api.dpop_required for api in apis):
+        raise InvalidDpopProof("An API of these scopes requires a DPoP proof")
     now = clock.timestamp()
     expiry = now + (lifetime or client.access_token_lifetime)
     audience = [api.name for api in apis]
@@ -87,13 +96,16 @@ async def issue_access_token(
         "iat": now,
         "scope": " ".join(scopes.names),
     }
+    cnf = holder.cnf
+    if cnf is not None:
+        claims["cnf"] = cnf
     subject: Subject | None = None
     if standing is None:
         claims["sub"] = client.client_id
         claims["jti"] = random_token(16)
     else:
         subject = await standing.subject(storage, claim_names(scopes), needs_rights=bool(apis))
-        claims["sub"] = str(standing.user.id)
+        claims["sub"] = subject_id(client, standing.user.id)
         claims["jti"] = token_id or new_token_id(storage.runtime, standing.grant)
         claims["tenant"] = access.tenant(subject)
         claims |= authentication(standing.grant)
@@ -107,7 +119,7 @@ async def issue_access_token(
 
     if client.access_token_is_reference:
         return await _keep(storage, client, within(access.BUDGET_BYTES), standing)
-    alg = apis[0].signing_alg if len(apis) == 1 else None
+    alg = (apis[0].signing_alg if len(apis) == 1 else None) or client.signing_alg
     keys = await storage.look_up(signer.keys)
     return sign_within(keys, within, alg=alg, typ=ACCESS_TOKEN_TYPE)
 

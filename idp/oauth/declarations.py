@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Any
 
 from idp.directory.clients.snapshot import ClientView
 from idp.oauth.client_auth.credentials import Credentials
@@ -39,6 +40,8 @@ class Endpoint:
     application behind renders. No function at all: it always does."""
     metadata: str | None = None
     """Member of the metadata that holds the address (RFC 8414 2)."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Further members that come with the endpoint."""
     readers: Readers = Readers.SAME_ORIGIN
     has_pages: bool = False
     """Whether the application behind answers what is not answered here."""

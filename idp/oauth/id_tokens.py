@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from idp.claims import access, registry
+from idp.claims.subject import subject_id
 from idp.directory.clients.snapshot import ClientView
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.grant_state import HeldGrant, StandingGrant
@@ -18,6 +19,9 @@ from idp.platform.secrets import b64url
 from idp.platform.signing import signer
 from idp.platform.signing.signer import Keys
 from idp.platform.storage import Storage
+
+TYPE = "JWT"
+"""The header's `typ`; no other kind of JWT that has `sub` and `exp` is signed with it."""
 
 
 async def issue_id_token(
@@ -40,7 +44,7 @@ async def issue_id_token(
     found = registry.collect(subject, requested)
     claims = authentication(standing.grant) | {
         "iss": issuer.url,
-        "sub": str(standing.user.id),
+        "sub": subject_id(client, standing.user.id),
         "aud": client.client_id,
         "exp": now + client.identity_token_lifetime,
         "iat": now,
@@ -54,7 +58,7 @@ async def issue_id_token(
     def within(budget: int) -> dict[str, Any]:
         return access.identity_claims(found, budget=budget) | claims
 
-    return sign_within(keys, within, alg=alg, typ="JWT")
+    return sign_within(keys, within, alg=alg, typ=TYPE)
 
 
 def read_id_token(keys: Keys, issuer: Issuer, unverified_jwt: str) -> dict[str, Any] | None:
@@ -63,10 +67,11 @@ def read_id_token(keys: Keys, issuer: Issuer, unverified_jwt: str) -> dict[str, 
     None for anything else, a signed userinfo answer too: that one has no `exp`.
     """
     try:
-        claims = keys.verify(unverified_jwt, typ="JWT", as_hint=True)
+        claims = keys.verify(unverified_jwt, typ=TYPE, as_hint=True)
     except InvalidToken:
         return None
-    is_ours = claims.get("iss") == issuer.url and isinstance(claims.get("aud"), str)
+    has_texts = all(isinstance(claims.get(name), str) for name in ("aud", "sub"))
+    is_ours = claims.get("iss") == issuer.url and has_texts
     return claims if is_ours and "exp" in claims else None
 
 

@@ -7,7 +7,7 @@ The same coroutine answers on the event loop of a worker (`start`) and behind an
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -23,7 +23,8 @@ from idp.platform.errors import OAuthError, Problem
 from idp.platform.issuer import Issuer
 from idp.platform.sessions.service import cookie_name
 from idp.platform.storage import SessionStorage, Storage, complete
-from idp.platform.web import cors, forms
+from idp.platform.web import authorization, cors, forms
+from idp.platform.web.authorization import Evidence
 from idp.platform.web.requests import Entrance
 from idp.platform.web.visit import WSGI, Answer, Body, Environ, Request, Sent, Start, Visit
 
@@ -124,12 +125,12 @@ class MachineDoor:
     def _protocol_request(self, method: str, visit: Visit, issuer: Issuer) -> ProtocolRequest:
         headers, query = visit.request.headers, visit.request.query
         cookies = headers.get("HTTP_COOKIE")
-        return ProtocolRequest(
+        request = ProtocolRequest(
             method=method,
             path=visit.path,
             issuer=issuer,
             server=self.server,
-            authorization=headers.get("HTTP_AUTHORIZATION"),
+            authorization=authorization.read(headers.get("HTTP_AUTHORIZATION")),
             accept=headers.get("HTTP_ACCEPT", ""),
             session_cookie=None if cookies is None else _cookie(cookies, cookie_name(issuer)),
             query=forms.parse(query) if query else (),
@@ -137,6 +138,13 @@ class MachineDoor:
             remote_addr=visit.remote_addr,
             request_id=visit.request_id,
         )
+        if "HTTP_DPOP" in headers:
+            request.proof = headers["HTTP_DPOP"]
+            scheme = self._entrance.runtime.settings.scheme
+            request.host_url = f"{scheme}://{visit.host}"
+            if visit.is_proxied:
+                request.passed_on = _passed_on(headers, scheme)
+        return request
 
     @staticmethod
     async def _origins(storage: Storage) -> Collection[str]:
@@ -163,6 +171,26 @@ def _request(environ: Environ) -> Request:
         (environ.get("SERVER_NAME", ""), environ.get("SERVER_PORT", "")),
         environ=environ,
     )
+
+
+def _passed_on(headers: Mapping[str, str], scheme: str) -> Evidence | None:
+    """Return what a trusted proxy says of the request that it asks about; None: not all of it."""
+    method = _nearest(headers.get("HTTP_X_FORWARDED_METHOD"))
+    host = _nearest(headers.get("HTTP_X_FORWARDED_HOST"))
+    given = _nearest(headers.get("HTTP_X_FORWARDED_PROTO"))
+    target = headers.get("HTTP_X_FORWARDED_URI", "")
+    if not (method and target.startswith("/") and host):
+        return None
+    url = f"{given if given in _SCHEMES else scheme}://{host}{target}"
+    return Evidence(headers["HTTP_DPOP"], method, (url,))
+
+
+def _nearest(header: str | None) -> str:
+    """Return what the nearest proxy wrote, which appends."""
+    return (header or "").rpartition(",")[2].strip()
+
+
+_SCHEMES = frozenset({"http", "https"})
 
 
 def _cookie(header: str, name: str) -> str | None:

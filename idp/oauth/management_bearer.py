@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy.orm import Session
 
 from idp.directory import levels
 from idp.directory.factors import service as factors
 from idp.directory.policies import snapshot as policies
 from idp.directory.product import MANAGEMENT_API
+from idp.oauth import possession
 from idp.oauth.access_tokens import AccessToken, read_access_token
 from idp.platform.errors import InvalidToken
 from idp.platform.issuer import Issuer
 from idp.platform.storage import SessionStorage, complete
+from idp.platform.web.authorization import Credential, Evidence
 from idp.platform.web.principal import Principal
 
 
-def authenticate_bearer(session: Session, issuer: Issuer, unverified_token: str) -> Principal:
-    """Return the caller of a management operation; InvalidToken unless the token is for it."""
-    token = complete(read_access_token(SessionStorage(session), issuer, unverified_token))
+def authenticate_bearer(
+    session: Session, issuer: Issuer, credential: Credential, evidence: Evidence
+) -> tuple[Principal, Mapping[str, str]]:
+    """Return the caller of a management operation, and headers for the answer.
+
+    InvalidToken unless the token is for it, and its sender may use it. The use of a proof is
+    committed here, before the operation begins.
+    """
+    storage = SessionStorage(session)
+    token = complete(read_access_token(storage, issuer, credential[1]))
     if MANAGEMENT_API not in token.audience:
         raise InvalidToken(debug="token for another audience")
+    own = SessionStorage(session, commits=True)
+    own.caller = token.client
+    headers = complete(possession.check(own, issuer, token.cnf, credential, lambda: evidence))
+    return _principal(issuer, token), headers
+
+
+def _principal(issuer: Issuer, token: AccessToken) -> Principal:
     standing = token.standing
     return Principal(
         client_id=token.client.client_id,
@@ -35,6 +53,7 @@ def authenticate_bearer(session: Session, issuer: Issuer, unverified_token: str)
         acr=str(token.claims.get("acr", "")),
         token_scopes=tuple(str(token.claims["scope"]).split()),
         audience=token.audience,
+        cnf=token.cnf,
     )
 
 

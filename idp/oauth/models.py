@@ -38,8 +38,32 @@ class AuthorizationRequest(Base):
     consent_remember: Mapped[bool] = mapped_column(default=False)
     level_declined: Mapped[bool] = mapped_column(default=False)
     """Whether the person goes on without the level that is wished for."""
+    pushed_request_id: Mapped[int | None] = mapped_column(BigInt)
+    """The pushed request that it came from; its row may be gone."""
+    is_signed: Mapped[bool] = mapped_column(default=False)
+    """Whether the client signed the parameters."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class PushedRequest(Base):
+    """An authorization request that a client sent ahead (RFC 9126), known by its SHA-256."""
+
+    __tablename__ = "pushed_request"
+    concerns_tokens = False
+
+    id: Mapped[Id]
+    handle_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    issuer_tenant_id: Mapped[int] = reference("tenant.id")
+    client_id: Mapped[int] = reference("client.id")
+    parameters: Mapped[list[Any]] = mapped_column(Json)
+    """What was checked: [name, value] pairs."""
+    is_signed: Mapped[bool] = mapped_column(default=False)
+    """Whether the client signed them."""
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    """When the row goes; later than it may be opened, once a page was shown."""
+    used_at: Mapped[datetime | None]
 
 
 class Consent(Base):
@@ -89,6 +113,25 @@ class Grant(Base):
     revoked_reason: Mapped[str | None] = mapped_column(String(50))
 
 
+class SessionClient(Base):
+    """A browser session signed in to a client; known for as long as the session is."""
+
+    __tablename__ = "session_client"
+    __table_args__ = (UniqueConstraint("session_id", "client_id"),)
+    concerns_tokens = False
+    newest_of = ("session_id", "client_id")
+
+    id: Mapped[Id]
+    session_id: Mapped[int] = mapped_column(
+        BigInt, ForeignKey("browser_session.id", ondelete="CASCADE")
+    )
+    client_id: Mapped[int] = reference("client.id")
+    sid_sent: Mapped[str] = mapped_column(String(64))
+    """The `sid` that its tokens have."""
+    last_at: Mapped[datetime]
+    """When it got its last code."""
+
+
 class AuthorizationCode(Base):
     """A code, known by its SHA-256."""
 
@@ -100,6 +143,8 @@ class AuthorizationCode(Base):
     grant_id: Mapped[int] = reference("grant.id")
     redirect_uri: Mapped[str] = mapped_column(String(2000))
     code_challenge: Mapped[str | None] = mapped_column(String(128))
+    dpop_jkt: Mapped[str | None] = mapped_column(String(43))
+    """Key that the code was asked for; only its holder redeems it (RFC 9449 10)."""
     nonce: Mapped[str | None]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]
@@ -128,6 +173,8 @@ class RefreshFamily(Base):
     rotated_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
     absolute_expires_at: Mapped[datetime]
+    dpop_jkt: Mapped[str | None] = mapped_column(String(43))
+    """Key that a public client must prove to hold; empty: none (RFC 9449 5)."""
 
 
 class FormerRefreshToken(Base):
@@ -164,6 +211,21 @@ class ReferenceToken(Base):
     claims: Mapped[dict[str, Any]]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     revoked_at: Mapped[datetime | None]
+
+
+class SeenProof(Base):
+    """A DPoP proof that was used, known by a SHA-256, kept for as long as it would be accepted.
+
+    The table is UNLOGGED in PostgreSQL: a crash empties it.
+    """
+
+    __tablename__ = "seen_proof"
+    concerns_tokens = False
+    happens_once = True
+
+    id: Mapped[Id]
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class RevokedToken(Base):

@@ -12,7 +12,7 @@ from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.tenants import service as tenants
 from idp.directory.users.models import User
-from idp.oauth import access_tokens, grant_state
+from idp.oauth import access_tokens, grant_state, holder
 from idp.oauth.checks import scope as scopes_of
 from idp.oauth.models import Grant
 from idp.platform import clock
@@ -73,7 +73,13 @@ def issue_by_command(
     )
     return complete(
         access_tokens.issue_access_token(
-            storage, issuer, client, granted, standing=standing, lifetime=COMMAND_TOKEN_SECONDS
+            storage,
+            issuer,
+            client,
+            granted,
+            holder.NO_HOLDER,
+            standing=standing,
+            lifetime=COMMAND_TOKEN_SECONDS,
         )
     )
 
@@ -81,8 +87,8 @@ def issue_by_command(
 def issue_again(session: Session, issuer: Issuer, presented: Principal, lifetime: int = 0) -> str:
     """Make a fresh access token on the grant of the one presented; audited.
 
-    It is no wider and lives no longer, and whatever ends the grant ends it as well. A lifetime
-    below 1 is taken for an hour.
+    It is no wider and lives no longer, it is bound to the same key, and whatever ends the grant
+    ends it as well. A lifetime below 1 is taken for an hour.
     """
     storage = SessionStorage(session)
     client = clients.find(session, presented.client_id)
@@ -118,6 +124,7 @@ def issue_again(session: Session, issuer: Issuer, presented: Principal, lifetime
             issuer,
             client,
             granted,
+            holder.of(presented.cnf),
             standing=standing,
             lifetime=lifetime,
             not_after=presented.expires_at,

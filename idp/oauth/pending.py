@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -26,7 +26,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Busy, TooManyRequests
 from idp.platform.issuer import Issuer
-from idp.platform.secrets import UnknownKeyError, digest, random_token
+from idp.platform.secrets import Keyring, UnknownKeyError, digest, random_token
 from idp.platform.sessions.models import BrowserSession
 from idp.platform.throttle import Address
 from idp.platform.translation import N_
@@ -93,8 +93,13 @@ def store(
     endpoint: Endpoint,
     parameters: Pairs,
     remote_addr: str | None,
+    *,
+    pushed_id: int | None = None,
+    is_signed: bool = False,
 ) -> str:
     """Keep a request for later and return its handle; the caller commits.
+
+    `pushed_id` is that of the pushed request that it came from.
 
     Requests are kept without a sign-in, so their size and number are limited: TooManyRequests for
     one that sends many, Busy when so much is kept that the database takes no more.
@@ -109,7 +114,9 @@ def store(
             handle_hash=digest(handle),
             issuer_tenant_id=issuer.tenant_id,
             endpoint=endpoint,
-            parameters=[_sealed(session, name, value) for name, value in parameters],
+            parameters=sealed(runtime.of(session).keyring, parameters),
+            pushed_request_id=pushed_id,
+            is_signed=is_signed,
             expires_at=clock.now() + LIFETIME,
         )
     )
@@ -240,19 +247,25 @@ def _scopes_to_consent(client: ClientView, parameters: Parameters) -> tuple[str,
     )
 
 
-def _sealed(session: Session, name: str, value: str) -> list[str]:
-    if name == HINT:
-        value = runtime.of(session).keyring.encrypt(PURPOSE, value.encode())
-    return [name, value]
+def sealed(keyring: Keyring, parameters: Pairs) -> list[list[str]]:
+    """Return parameters as they are kept."""
+    return [
+        [name, keyring.encrypt(PURPOSE, value.encode()) if name == HINT else value]
+        for name, value in parameters
+    ]
+
+
+def opened(keyring: Keyring, kept: Iterable[Sequence[str]]) -> Pairs:
+    """Return kept parameters as they came."""
+    return tuple(
+        (name, keyring.decrypt(PURPOSE, value).decode() if name == HINT else value)
+        for name, value in kept
+    )
 
 
 def parameters_of(session: Session, row: AuthorizationRequest) -> Pairs:
     """Return the parameters as they came."""
-    keyring = runtime.of(session).keyring
-    return tuple(
-        (name, keyring.decrypt(PURPOSE, value).decode() if name == HINT else value)
-        for name, value in row.parameters
-    )
+    return opened(runtime.of(session).keyring, row.parameters)
 
 
 def answers_of(row: AuthorizationRequest, handle: str, session_id: int | None) -> Answers:

@@ -22,6 +22,7 @@ from enum import Enum, auto
 from secrets import token_bytes
 
 from idp.directory.clients.snapshot import ClientView
+from idp.oauth.holder import Holder
 from idp.platform.secrets import Keyring, b64url, block_cipher, from_b64url
 
 PREFIX = "rt_"
@@ -64,6 +65,7 @@ class Family:
     rotated_at: datetime | None
     expires_at: datetime
     absolute_expires_at: datetime
+    dpop_jkt: str | None = None
 
 
 class Outcome(Enum):
@@ -95,7 +97,15 @@ def decide(token: Token, family: Family, client: ClientView, now: datetime) -> O
         return Outcome.UNKNOWN
     if family.expires_at <= now:
         return Outcome.EXPIRED
-    return Outcome.KEEP if client.refresh_token_is_reusable else Outcome.ROTATE
+    # RFC 9700 4.14.2: what nothing binds to a public client is rotated, whatever its setting.
+    is_unbound = client.is_public and family.dpop_jkt is None
+    is_kept = client.refresh_token_is_reusable and not is_unbound
+    return Outcome.KEEP if is_kept else Outcome.ROTATE
+
+
+def is_held(family: Family, holder: Holder) -> bool:
+    """Return whether the sender holds the key that a family is bound to, if any (RFC 9449 5)."""
+    return family.dpop_jkt in {None, holder.jkt}
 
 
 def _decide_spent(token: Token, family: Family, client: ClientView, now: datetime) -> Outcome:

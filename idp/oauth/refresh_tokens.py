@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import String, Table, bindparam, func, literal, select, union_all, update
+from sqlalchemy import String, Table, bindparam, func, literal, or_, select, union_all, update
 from sqlalchemy import cast as cast_to
 from sqlalchemy.orm import Session
 
@@ -15,7 +15,10 @@ from idp.directory.clients.snapshot import ClientView
 from idp.oauth import grant_state, refresh_rules
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.scope import ValidatedScopes
+from idp.oauth.dpop import once
+from idp.oauth.dpop.proofs import Proof
 from idp.oauth.grant_state import HeldGrant, StandingGrant
+from idp.oauth.holder import Holder
 from idp.oauth.models import FormerRefreshToken, Grant, RefreshFamily
 from idp.oauth.refresh_rules import PREFIX, Family, Outcome, Token
 from idp.platform import clock, runtime
@@ -85,6 +88,7 @@ _ROTATE_STANDING = AtomicWrite(
     update(cast("Table", RefreshFamily.__table__))
     .where(
         *_CURRENT,
+        or_(RefreshFamily.dpop_jkt.is_(None), RefreshFamily.dpop_jkt == bindparam("shown_jkt")),
         RefreshFamily.scopes != bindparam("no_scopes", [], type_=Json),
         RefreshFamily.scopes.op("<@")(bindparam("known_scopes", type_=Json)),
         Grant.id == RefreshFamily.grant_id,
@@ -160,16 +164,30 @@ async def _find_former(
 
 
 def first(
-    keyring: Keyring, client: ClientView, grant_id: int, scopes: ValidatedScopes
+    keyring: Keyring,
+    client: ClientView,
+    grant_id: int,
+    scopes: ValidatedScopes,
+    holder: Holder,
 ) -> tuple[str, dict[str, Any]]:
-    """Make the first refresh token of a grant, and the columns of its family."""
+    """Make the first refresh token of a grant, and the columns of its family.
+
+    RFC 9449 5: that of a public client is bound to the key; others prove who they are.
+    """
     token = refresh_rules.begin(keyring, grant_id)
     absolute = clock.now() + timedelta(seconds=client.absolute_refresh_token_lifetime)
-    return token.text, _columns(client, token, list(scopes.names), absolute)
+    columns = _columns(client, token, list(scopes.names), absolute)
+    if client.is_public:
+        columns["refresh_family__dpop_jkt"] = holder.jkt
+    return token.text, columns
 
 
 async def rotate(
-    storage: Storage, client: ClientView, presented: Presented, event: Mapping[str, Any]
+    storage: Storage,
+    client: ClientView,
+    presented: Presented,
+    event: Mapping[str, Any],
+    proof: Proof | None,
 ) -> str | None:
     """Put the next token in the place of one, with the event; None: another request was faster."""
     token = refresh_rules.successor(storage.runtime.keyring, presented.token)
@@ -179,16 +197,24 @@ async def rotate(
             "next_hash": token.secret_hash,
             "next_expires_at": _expiry(client, family.absolute_expires_at),
         }
-        done = await storage.write(_ROTATE, {**changes, **event})
+        done = await once.write(storage, proof, _ROTATE, {**changes, **event})
     else:
         columns = _columns(client, token, family.scopes, family.absolute_expires_at)
         spent = {"row_id": presented.former_id, "now": clock.now()}
-        done = await storage.write(_BEGIN_AFTER_FORMER, {**spent, **columns, **event})
+        values = {**spent, **columns, **event}
+        done = await once.write(storage, proof, _BEGIN_AFTER_FORMER, values)
     return None if done is None else token.text
 
 
 async def rotate_standing(
-    storage: Storage, issuer: Issuer, client: ClientView, text: str, event: Mapping[str, Any]
+    storage: Storage,
+    issuer: Issuer,
+    client: ClientView,
+    text: str,
+    event: Mapping[str, Any],
+    *,
+    holder: Holder,
+    proof: Proof | None,
 ) -> tuple[str, list[str], StandingGrant] | None:
     """Rotate a token by one statement, and return the next one, its scopes and the grant.
 
@@ -200,12 +226,15 @@ async def rotate_standing(
     if token is None or client.refresh_token_is_reusable:
         return None
     following = refresh_rules.successor(keyring, token)
-    found = await storage.write_and_read(
+    found = await once.write_and_read(
+        storage,
+        proof,
         _ROTATE_STANDING,
         {
             **_current(token),
             **event,
             "known_scopes": scopes.listed(client),
+            "shown_jkt": holder.jkt,
             "of_client": client.row_id,
             "of_issuer": issuer.tenant_id,
             "next_hash": following.secret_hash,

@@ -8,6 +8,7 @@ from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import TooManyRequests
+from idp.platform.metrics.declarations import REPLAYS
 from idp.platform.throttle import Address
 
 ROWS_PER_MINUTE = 10
@@ -22,10 +23,23 @@ def client_refused(
     as many for all invented names together, not a flood of rows.
     """
     name = client_id[:200] if is_known else ""
-    try:
-        runtime.of(session).throttle.hit(
-            "client-refused", (name, Address.of(remote_addr)), ROWS_PER_MINUTE, 60
-        )
-    except TooManyRequests:
+    if _is_flood(session, "client-refused", name, remote_addr):
         return
     audit.record(session, Tag.CLIENT_REFUSED, client_id=client_id[:200], details={"reason": reason})
+
+
+def proof_replayed(session: Session, client_id: str, remote_addr: str | None, jkt: str) -> None:
+    """Count a DPoP proof that came twice, and record it as `client_refused` does."""
+    runtime.of(session).counts.add(REPLAYS, "proof")
+    if not _is_flood(session, "proof-replayed", client_id, remote_addr):
+        audit.record(session, Tag.PROOF_REPLAYED, client_id=client_id, details={"jkt": jkt})
+
+
+def _is_flood(session: Session, scope: str, name: str, remote_addr: str | None) -> bool:
+    try:
+        runtime.of(session).throttle.hit(
+            scope, (name, Address.of(remote_addr)), ROWS_PER_MINUTE, 60
+        )
+    except TooManyRequests:
+        return True
+    return False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from idp.platform.errors import OAuthError
 from idp.platform.issuer import Issuer
 from idp.platform.translation import N_
+from idp.platform.web.authorization import Credential, Evidence
 
 if TYPE_CHECKING:
     from idp.oauth.declarations import Server
@@ -22,7 +23,7 @@ DOUBLED = N_("Parameter given more than once")
 KNOWN = frozenset({
     "access_token", "acr_values", "api", "claims", "claims_locales", "client_assertion",
     "client_assertion_type", "client_id", "client_secret", "code", "code_challenge",
-    "code_challenge_method", "code_verifier", "continue", "display", "grant_type",
+    "code_challenge_method", "code_verifier", "continue", "display", "dpop_jkt", "grant_type",
     "id_token_hint", "login_hint", "logout_hint", "max_age", "nonce", "post_logout_redirect_uri",
     "prompt", "redirect_uri", "refresh_token", "registration", "request", "request_uri",
     "resource", "response_mode", "response_type", "scope", "state", "tenant", "token",
@@ -46,7 +47,7 @@ class ProtocolRequest:
     issuer: Issuer
     server: Server
     """What this server offers: endpoints, grants, proofs."""
-    authorization: str | None = None
+    authorization: Credential | None = None
     """Header of that name."""
     accept: str = ""
     """Header of that name."""
@@ -57,11 +58,22 @@ class ProtocolRequest:
     """None: the body is not a form."""
     remote_addr: str | None = None
     request_id: str = "-"
+    proof: str | None = None
+    """Header `DPoP`."""
+    host_url: str = ""
+    """Scheme and host that the request was sent to; known where there is a proof."""
+    passed_on: Evidence | None = None
+    """What a trusted proxy says of the request that it asks about; known where there is a proof."""
     _body: Parameters | None = field(default=None, init=False)
 
     def endpoint_url(self, path: str) -> str:
         """Return the absolute address of a path at this issuer."""
         return self.issuer.url + path
+
+    def evidence(self) -> Evidence:
+        """Return what the request shows of its sender."""
+        addresses = (self.endpoint_url(self.path), self.host_url + self.path)
+        return Evidence(self.proof, self.method, addresses)
 
     @property
     def body(self) -> Parameters:

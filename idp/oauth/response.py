@@ -35,6 +35,7 @@ class Interaction:
         "choose",
         "choose-tenant",
         "consent",
+        "register",
         "logout",
     ]
     handle: str

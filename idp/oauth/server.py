@@ -12,6 +12,7 @@ from idp.oauth.endpoints.authorize import authorize_without_page
 from idp.oauth.endpoints.discovery import discovery
 from idp.oauth.endpoints.introspect import introspect
 from idp.oauth.endpoints.jwks import jwks
+from idp.oauth.endpoints.par import par
 from idp.oauth.endpoints.revoke import revoke
 from idp.oauth.endpoints.token import token
 from idp.oauth.endpoints.userinfo import userinfo
@@ -46,6 +47,14 @@ ENDPOINTS = (
         authorize_without_page,
         metadata="authorization_endpoint",
         has_pages=True,
+    ),
+    Endpoint(
+        "/connect/par",
+        ("POST",),
+        par,
+        metadata="pushed_authorization_request_endpoint",
+        more={"require_pushed_authorization_requests": False},
+        readers=Readers.CLIENTS,
     ),
     Endpoint(
         "/connect/token",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import Text, cast, update
 from sqlalchemy.orm import Session
 
 from idp.oauth.checks.scope import OFFLINE_ACCESS
@@ -22,16 +22,14 @@ def sign_out(session: Session, visitor: Visitor) -> None:
     """
     if not sessions.end(session, visitor.browser):
         return
-    online = [
-        grant.id
-        for grant in session.scalars(
-            select(Grant).where(Grant.session_id == visitor.browser.id, Grant.revoked_at.is_(None))
-        )
-        if OFFLINE_ACCESS not in grant.scopes
-    ]
     session.execute(
         update(Grant)
-        .where(Grant.id.in_(online), Grant.revoked_at.is_(None))
+        .where(
+            Grant.session_id == visitor.browser.id,
+            Grant.revoked_at.is_(None),
+            # Scopes are kept as a list of JSON, and no scope has a quotation mark.
+            cast(Grant.scopes, Text).not_like(f'%"{OFFLINE_ACCESS}"%'),
+        )
         .values(revoked_at=clock.now(), revoked_reason="signed out")
         .execution_options(synchronize_session=False)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import sqlalchemy
 from sqlalchemy import (
@@ -47,7 +48,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import (
     DeclarativeBase,
     InstrumentedAttribute,
@@ -100,13 +101,26 @@ Digest = Annotated[bytes, mapped_column(LargeBinary(32))]
 _QUIET: set[str] = set()
 """Names of the tables that do not concern tokens."""
 
+_NEWEST: dict[str, Sequence[str]] = {}
+"""Unique columns of the tables whose newest rows count, by the name of the table."""
+
+_ONCE: set[str] = set()
+"""Names of the tables of what happens once."""
+
+
+class RepeatedError(Exception):
+    """What happens once was there already; nothing was written."""
+
 
 class Base(DeclarativeBase):
     """Base of every table.
 
     `configuration = True` marks tables that workers cache. `concerns_tokens = False` marks those
     whose rows have no part in the validity or the content of tokens, so that writing there makes no
-    worker forget what it has read of tokens.
+    worker forget what it has read of tokens. `happens_once = True` marks those whose rows stand for
+    what happens once: an `AtomicWrite` raises RepeatedError when its row is there already.
+    `newest_of` names unique columns: an `AtomicWrite` puts its row in the place of one that has the
+    same values of them.
     """
 
     metadata = MetaData(
@@ -128,6 +142,8 @@ class Base(DeclarativeBase):
     }
     configuration = False
     concerns_tokens = True
+    happens_once = False
+    newest_of: Sequence[str] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Keep SQLite from giving the id of a deleted row away again."""
@@ -137,6 +153,10 @@ class Base(DeclarativeBase):
             table.dialect_options["sqlite"]["autoincrement"] = True
         if not cls.concerns_tokens:
             _QUIET.add(table.name)
+        if cls.happens_once:
+            _ONCE.add(table.name)
+        if cls.newest_of:
+            _NEWEST[table.name] = cls.newest_of
 
 
 def reference(target: str, *, ondelete: str = "CASCADE", **options: Any) -> Mapped[Any]:
@@ -216,6 +236,8 @@ class AtomicWrite:
 
         `found`: columns, of other tables too, that are returned with the id. PostgreSQL only.
         """
+        self._given = first, rows, found, of_first
+        self._with: dict[type[Base], AtomicWrite] = {}
         (key,) = cast("Table", first.table).primary_key
         met = [column.label(f"{column.class_.__tablename__}_{column.key}") for column in found]
         self._first = first.returning(key.label("id"), *met)
@@ -235,9 +257,17 @@ class AtomicWrite:
         if not found:
             known = SimpleNamespace(id=bindparam("first_id", type_=BigInt))
             self._steps = [
-                sqlalchemy.insert(table).values(self._values(table, known)).inline()
+                _in_place(sqlite.insert(table).values(self._values(table, known)).inline())
                 for table in self._tables
             ]
+
+    def also(self, row: type[Base]) -> AtomicWrite:
+        """Return the same change with a row of one more table; it is made once."""
+        made = self._with.get(row)
+        if made is None:
+            first, rows, found, of_first = self._given
+            made = self._with[row] = AtomicWrite(first, *rows, row, found=found, **of_first)
+        return made
 
     def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values with Python's column defaults for what is not there."""
@@ -248,22 +278,37 @@ class AtomicWrite:
         return given
 
     def run(self, session: Session, values: Mapping[str, Any]) -> int | None:
-        """Do it and return the id of the row that was changed; None: nothing was done at all."""
+        """Do it and return the id of the row that was changed; None: nothing was done at all.
+
+        RepeatedError leaves a session that can only be rolled back.
+        """
         given = self.complete(values)
-        if session.get_bind().dialect.name == "postgresql":
-            rows = self._run_at_once(session, given)
-        else:
-            rows = session.connection().execute(self._first, _own(self._first, given)).all()
-            for step in self._steps if rows else ():
-                given["first_id"] = rows[0][0]
-                session.connection().execute(step, _own(step, given))
+        try:
+            if session.get_bind().dialect.name == "postgresql":
+                rows = self._run_at_once(session, given)
+            else:
+                rows = self._run_in_steps(session, given)
+        except IntegrityError as error:
+            _name_repeated(error)
+            raise
         return int(rows[0][0]) if rows else None
+
+    def _run_in_steps(self, session: Session, given: dict[str, Any]) -> Sequence[Any]:
+        rows = session.connection().execute(self._first, _own(self._first, given)).all()
+        for step in self._steps if rows else ():
+            given["first_id"] = rows[0][0]
+            session.connection().execute(step, _own(step, given))
+        return rows
 
     def run_and_read(self, session: Session, values: Mapping[str, Any]) -> Sequence[Any] | None:
         """Do it and return what was found; None: nothing was done, as always with SQLite."""
         if session.get_bind().dialect.name != "postgresql":
             return None
-        rows = self._run_at_once(session, self.complete(values))
+        try:
+            rows = self._run_at_once(session, self.complete(values))
+        except IntegrityError as error:
+            _name_repeated(error)
+            raise
         return rows[0][1:] if rows else None
 
     def _run_at_once(self, session: Session, given: Mapping[str, Any]) -> Sequence[Any]:
@@ -276,8 +321,9 @@ class AtomicWrite:
         values = self._values(table, changed.c)
         # Without the cast PostgreSQL takes a value for text here.
         typed = (sqlalchemy.cast(value, table.c[name].type) for name, value in values.items())
-        return sqlalchemy.insert(table).from_select(
-            list(values), select(*typed).select_from(changed), include_defaults=False
+        row = select(*typed).select_from(changed)
+        return _in_place(
+            postgresql.insert(table).from_select(list(values), row, include_defaults=False)
         )
 
     def _values(self, table: Table, first: Any) -> dict[str, ColumnElement[Any]]:
@@ -288,6 +334,39 @@ class AtomicWrite:
             for column in table.columns
             if column is not table.autoincrement_column
         }
+
+
+Upsert = TypeVar("Upsert", postgresql.Insert, sqlite.Insert)
+
+
+def _in_place(statement: Upsert) -> Upsert:
+    """Let a new row take the place of an older one, in tables whose newest rows count."""
+    key: Sequence[str] | None = _NEWEST.get(statement.table.name)
+    if key is None:
+        return statement
+    kept = {"id"} | set(key)
+    new = {column.name: column for column in statement.excluded if column.name not in kept}
+    return statement.on_conflict_do_update(index_elements=key, set_=new)
+
+
+def repeated(table: str | None) -> RepeatedError | None:
+    """Return what a row is refused with that is in a table already; None: an error of ours."""
+    return RepeatedError(table) if table in _ONCE else None
+
+
+def _name_repeated(error: IntegrityError) -> None:
+    """Raise RepeatedError where that is what went wrong."""
+    found = _UNIQUE.match(str(error.orig))
+    table = found[1] if found is not None else None
+    if getattr(error.orig, "sqlstate", None) == _UNIQUE_VIOLATION:
+        table = getattr(error.orig, "diag").table_name  # noqa: B009 - of psycopg, not of DB-API
+    repetition = repeated(table)
+    if repetition is not None:
+        raise repetition from error
+
+
+_UNIQUE_VIOLATION = "23505"
+_UNIQUE = re.compile(r"UNIQUE constraint failed: (\w+)\.")
 
 
 def _own(statement: Insert | Update, given: Mapping[str, Any]) -> dict[str, Any]:

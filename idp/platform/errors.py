@@ -207,12 +207,40 @@ class InvalidGrant(OAuthError):
     title = "The grant is invalid, expired or revoked"
 
 
+class InvalidRequestObject(OAuthError):
+    """RFC 9101 7: the signed request is not valid, or not the client's."""
+
+    code = "invalid_request_object"
+    title = N_("The application's signed request is invalid. Tell the people who run it.")
+
+
+class InvalidRequestUri(OAuthError):
+    """RFC 9101 7: the pushed request is unknown, expired, used, or another client's."""
+
+    code = "invalid_request_uri"
+    title = N_("This request has expired. Please go back to the application and start again.")
+
+
 class InvalidToken(OAuthError):
     """RFC 6750 3.1: the access token is not valid here."""
 
     code = "invalid_token"
     status = 401
     title = "The access token is invalid, expired or revoked"
+
+
+class InvalidDpopProof(OAuthError):
+    """RFC 9449 5: the proof is missing, is not good, or was used before."""
+
+    code = "invalid_dpop_proof"
+    title = "The DPoP proof is missing or invalid"
+
+
+class UseDpopNonce(InvalidDpopProof):
+    """RFC 9449 8: the proof needs the nonce that `headers` name."""
+
+    code = "use_dpop_nonce"
+    title = "The DPoP proof needs the nonce of the header DPoP-Nonce"
 
 
 class InsufficientUserAuthentication(OAuthError):

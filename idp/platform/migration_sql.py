@@ -116,6 +116,8 @@ def effects(statements: Sequence[str]) -> list[Effect]:
     found: list[Effect] = []
     for statement in statements:
         words = statement.replace('"', "").rstrip(";").split()
+        if words[1:2] == ["UNLOGGED"]:
+            del words[1]
         for effect in _effects(words):
             if effect.table in made:
                 continue

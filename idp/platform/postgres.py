@@ -23,7 +23,7 @@ from sqlalchemy.sql.sqltypes import JSON
 from idp.platform import connections, statements
 from idp.platform.connections.budget import LEAST_SECONDS, Budget
 from idp.platform.connections.hosts import TIMELINE, Host
-from idp.platform.db import AtomicWrite, Query
+from idp.platform.db import AtomicWrite, Query, repeated
 from idp.platform.errors import BadRequest, Unavailable
 from idp.platform.metrics.counts import Counts
 from idp.platform.metrics.declarations import DB_CONNECTIONS, DB_WAIT_SECONDS
@@ -175,12 +175,15 @@ class Pool:
     ) -> Sequence[Any] | None:
         """Execute a change that commits itself, and return its row: the id and what was found.
 
-        Unavailable when it was not done, and also when that is not known.
+        Unavailable when it was not done, and also when that is not known. RepeatedError when what
+        happens once was there already.
         """
         prepared = self._prepare_once(change.statement)
         try:
             values = prepared.values(change.complete(given))
             found = await self._execute(prepared, values, budget or Budget())
+        except asyncpg.UniqueViolationError as error:
+            raise repeated(error.table_name) or self._failed(error) from error
         except _PASSING as error:
             raise self._failed(error) from error
         except asyncpg.DataError as error:

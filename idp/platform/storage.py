@@ -19,7 +19,7 @@ from idp.platform import tracing
 from idp.platform.cache import MISSING, Lookup, Missing
 from idp.platform.connections import budget
 from idp.platform.connections.budget import Budget
-from idp.platform.db import AtomicWrite, Query, run
+from idp.platform.db import AtomicWrite, Query, RepeatedError, run
 from idp.platform.db import end as end_session
 from idp.platform.runtime import NO_REQUEST, RequestContext, Runtime
 from idp.platform.tracing import Span, queries
@@ -55,7 +55,10 @@ class Storage(ABC):
 
     @abstractmethod
     async def write(self, change: AtomicWrite, values: Mapping[str, Any]) -> int | None:
-        """Carry out a change and return the id of its row; None: it hit no row."""
+        """Carry out a change and return the id of its row; None: it hit no row.
+
+        RepeatedError when a row of what happens once was there already; nothing is written then.
+        """
 
     @abstractmethod
     async def write_and_read(
@@ -120,7 +123,11 @@ class SessionStorage(Storage):
 
     async def write(self, change: AtomicWrite, values: Mapping[str, Any]) -> int | None:
         """Carry out a change and return the id of its row; None: it hit no row."""
-        found = change.run(self.session, values)
+        try:
+            found = change.run(self.session, values)
+        except RepeatedError:
+            self.session.rollback()
+            raise
         if self._commits:
             self.session.commit()
         return found
@@ -129,7 +136,11 @@ class SessionStorage(Storage):
         self, change: AtomicWrite, values: Mapping[str, Any]
     ) -> Sequence[Any] | None:
         """Carry out a change and return what it found; None: it did nothing."""
-        found = change.run_and_read(self.session, values)
+        try:
+            found = change.run_and_read(self.session, values)
+        except RepeatedError:
+            self.session.rollback()
+            raise
         if self._commits:
             self.session.commit()
         return found

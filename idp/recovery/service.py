@@ -21,7 +21,13 @@ from idp.directory.devices.models import Device
 from idp.directory.registration.models import VerificationCode
 from idp.directory.users import service as users
 from idp.directory.users.models import User
-from idp.oauth.models import AuthorizationCode, AuthorizationRequest, Grant, ReferenceToken
+from idp.oauth.models import (
+    AuthorizationCode,
+    AuthorizationRequest,
+    Grant,
+    PushedRequest,
+    ReferenceToken,
+)
 from idp.platform import clock, ids
 from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
@@ -162,6 +168,7 @@ def _end_what_is_used_once(session: Session) -> dict[str, int]:
         .where(SignInAttempt.used_at.is_(None), SignInAttempt.expires_at > now)
         .values(expires_at=now),
         "waiting_requests": delete(AuthorizationRequest),
+        "pushed_requests": delete(PushedRequest),
         "devices": delete(Device),  # their cookies have changed since
     }
     return _count(session, statements)

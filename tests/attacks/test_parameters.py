@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from idp import oauth
-from idp.oauth.endpoints.authorize import UNSUPPORTED
+from idp.oauth.authorization.checks import UNSUPPORTED
 from idp.oauth.request import KNOWN
 from idp.oauth.server import GRANTS
 from tests import protocol

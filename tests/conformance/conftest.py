@@ -7,11 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from tests import protocol
+from tests.client_keys import ClientKey
+from tests.conformance.bank import Bank
 from tests.conformance.browser import Browser, Person
 from tests.conformance.provider import Provider, add_full_person, own_database, running
 from tests.conformance.relying_party import OTHER_CALLBACK, RelyingParty
 from tests.conftest import Run
-from tests.protocol import App
+from tests.protocol import CALLBACK, App
+
+BANK_KEYS = {"one": ClientKey("PS256"), "two": ClientKey("ES256", kid="two")}
 
 
 @pytest.fixture(scope="session")
@@ -76,3 +80,24 @@ def browser(provider: Provider) -> Iterator[Browser]:
     """Return a new browser without cookies."""
     with Browser(provider.url) as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def banks(provider: Provider) -> dict[tuple[bool, str], Bank]:
+    """Register the two clients of each plan, as an operator does: by one setting and their keys."""
+    made = {}
+    with provider.sessions() as session:
+        for signs, profile in ((False, "fapi2"), (True, "fapi2_message_signing")):
+            for number, key in BANK_KEYS.items():
+                app = protocol.register(
+                    session,
+                    f"{profile}-{number}",
+                    scopes=("openid", "profile", "email"),
+                    redirect_uris=(CALLBACK if number == "one" else OTHER_CALLBACK,),
+                    security_profile=profile,
+                    jwks=key.jwks,
+                )
+                own = ClientKey(key.alg, key.kid, provider.url, key.key)
+                uri = CALLBACK if number == "one" else OTHER_CALLBACK
+                made[signs, number] = Bank(provider, app, own, signs=signs, redirect_uri=uri)
+    return made

@@ -30,9 +30,10 @@ def check_metadata(metadata: Mapping[str, Any], issuer: str) -> None:
     assert {"sub", "name", "email"} <= set(metadata["claims_supported"])
     assert all(LANGUAGE.fullmatch(tag) for tag in metadata["ui_locales_supported"])
     assert metadata["claims_parameter_supported"] is True
-    assert metadata["request_parameter_supported"] is False
+    assert metadata["request_parameter_supported"] is True
     assert metadata["request_uri_parameter_supported"] is False
-    assert "request_object_signing_alg_values_supported" not in metadata
+    assert "RS256" in metadata["request_object_signing_alg_values_supported"]
+    assert "none" not in metadata["request_object_signing_alg_values_supported"]
     assert "registration_endpoint" not in metadata
     assert metadata["code_challenge_methods_supported"] == ["S256"]
     endpoints = {

@@ -5,14 +5,12 @@ from __future__ import annotations
 from html import escape
 from urllib.parse import parse_qs
 
-import orjson
 import pytest
 from sqlalchemy import func, select
 
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client
 from idp.oauth.models import AuthorizationCode, Grant
-from idp.platform.secrets import b64url
 from tests import protocol
 from tests.attacks import forms
 from tests.protocol import CALLBACK, add_api, add_person, authorize, obtain, redeem, register
@@ -261,7 +259,6 @@ def test_an_expired_code_is_refused(client, session, clock):
         ({"claims": '{"id_token": 0}'}, "invalid_request"),
         ({"claims": '{"id_token": false}'}, "invalid_request"),
         ({"claims": '{"userinfo": {"email": 1}}'}, "invalid_request"),
-        ({"request": "e30.e30."}, "request_not_supported"),
         ({"request_uri": "https://app.example/r"}, "request_uri_not_supported"),
         ({"resource": "unknown"}, "invalid_target"),
         ({"tenant": "77"}, "access_denied"),
@@ -278,40 +275,6 @@ def test_a_refusal_goes_to_the_proven_address_with_state_and_issuer(
     assert fields.get("error") == error
     assert fields["state"] == "the-state"
     assert fields["iss"] == "http://127.0.0.1:8000"
-
-
-def test_a_refused_request_object_says_how_the_refusal_comes_back_and_nothing_else(client, session):
-    app = register(session)
-    protocol.sign_in(client, session, add_person(session))
-
-    def refused(content, **outside):
-        unsigned = f"e30.{b64url(orjson.dumps(content))}."
-        return authorize(client, app, request=unsigned, **outside)
-
-    inside = {"state": "inner", "response_mode": "fragment", "client_id": "other"}
-    answer = refused(inside, state=None)
-    assert answer.location.startswith(CALLBACK + "#")
-    assert protocol.returned(answer) == {
-        "error": "request_not_supported",
-        "error_description": "request is not supported",
-        "state": "inner",
-        "iss": "http://127.0.0.1:8000",
-    }
-    page = refused({**inside, "response_mode": "form_post"})
-    assert 'value="inner"' in page.get_data(as_text=True)
-    # The address is proven by what stands outside.
-    for redirect_uri in (None, CALLBACK + "_invalid"):
-        unproven = refused({"redirect_uri": CALLBACK}, redirect_uri=redirect_uri)
-        assert unproven.status_code == 400
-        assert "Location" not in unproven.headers
-    for odd in (
-        *({"state": 7}, {"state": ["a"]}, {"state": None}, {"state": ""}, [], "text", None, 7),
-        {"response_mode": "jwt"},
-    ):
-        assert protocol.returned(refused(odd))["state"] == "the-state", odd
-    for broken in ("x", "a.b", "..", "e30.%.", "e30.ew.", "e30.e30.e30.e30", "." * 1000):
-        fields = protocol.returned(authorize(client, app, request=broken))
-        assert (fields["error"], fields["state"]) == ("request_not_supported", "the-state")
 
 
 @pytest.mark.no_database

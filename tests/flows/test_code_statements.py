@@ -16,15 +16,17 @@ from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.users.models import User
-from idp.oauth import code_grants, visitor
+from idp.oauth import visitor
+from idp.oauth.authorization import answer, checks, code_grants
+from idp.oauth.authorization.decide import ToPage, decide
 from idp.oauth.checks.levels import LevelRequest
 from idp.oauth.checks.prompt import ClaimsRequest
-from idp.oauth.endpoints import authorize
 from idp.oauth.models import AuthorizationCode, Grant
 from idp.oauth.request import Parameters
 from idp.platform import clock as time_of
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
+from idp.platform.errors import OAuthError
 from idp.platform.secrets import digest
 from idp.platform.sessions.models import BrowserSession
 from idp.platform.storage import SessionStorage, complete
@@ -201,8 +203,9 @@ def test_a_code_is_made_at_once_exactly_when_nothing_is_to_be_decided(
     if "another issuer" in {spoiled, more}:
         issuer = replace(issuer, tenant_id=issuer.tenant_id + 1000)
     parameters = Parameters(protocol.authorization_parameters(app, scope="openid").items())
-    registered, back = complete(authorize.find_return_address(storage, issuer, parameters))
-    asked = complete(authorize.validate(storage, registered, back, parameters))
+    registered = complete(checks.prove_client(storage, issuer, app.client_id))
+    back = answer.return_address(issuer, registered, parameters)
+    asked = complete(checks.validate(storage, issuer, registered, back.uri, parameters))
     asked = replace(asked, prompt=prompts, max_age=max_age)
     changes = {spoiled, more}
     for what in sorted(filter(None, changes)):
@@ -215,8 +218,8 @@ def test_a_code_is_made_at_once_exactly_when_nothing_is_to_be_decided(
     expected = None
     with session.begin_nested() as before_reading:
         signed = complete(visitor.find_signed_in(storage, issuer, cookie))
-        with contextlib.suppress(authorize.ToPage, authorize.OAuthError):
-            expected = complete(authorize.decide(storage, asked, signed, None))
+        with contextlib.suppress(ToPage, OAuthError):
+            expected = complete(decide(storage, asked, signed, None))
         before_reading.rollback()
     has_choice = asked.tenant_id is None and asked.client.tenant_id is None
     is_left_out = (

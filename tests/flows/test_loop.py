@@ -193,6 +193,44 @@ def test_a_sign_in_and_all_that_follows_needs_no_thread(
     assert counted(session, "client:token:refreshed") == 1
 
 
+def pushing(app, **parameters):
+    form = protocol.authorization_parameters(app, scope=SCOPE, **parameters)
+    return post("/connect/par", **{**form, **app.post})
+
+
+def opening(app, name, cookie):
+    query = urlencode({"client_id": app.client_id, "request_uri": name})
+    return get("/connect/authorize", query, cookie=cookie)
+
+
+def test_a_pushed_request_needs_no_thread(client, session, scene, loop, is_postgresql):
+    (pushed,) = loop.send(pushing(scene))
+    assert pushed.status == 201, pushed.content
+    assert bool(loop.threads) is not is_postgresql
+    name = json.loads(pushed.content)["request_uri"]
+    (opened,) = loop.send(opening(scene, name, cookie_of(client)))
+    assert bool(loop.threads) is not is_postgresql
+    (redeemed,) = loop.send(redemption(scene, code_of(opened)))
+    assert redeemed.status == 200
+    (again,) = loop.send(opening(scene, name, cookie_of(client)))
+    assert again.status == 400
+    (by_form,) = loop.send(pushing(scene, response_mode="form_post"))
+    name = json.loads(by_form.content)["request_uri"]
+    (page,) = loop.send(opening(scene, name, cookie_of(client)))
+    assert page.status == 200
+    assert b'name="code"' in page.content
+
+
+def test_of_fifty_who_open_a_pushed_request_at_once_one_gets_a_code(client, session, scene, loop):
+    (pushed,) = loop.send(pushing(scene))
+    name = json.loads(pushed.content)["request_uri"]
+    before = session.scalar(select(func.count()).select_from(Grant))
+    answers = loop.send(*(opening(scene, name, cookie_of(client)) for _ in range(50)))
+    assert sorted(answer.status for answer in answers) == [303] + [400] * 49
+    session.rollback()
+    assert session.scalar(select(func.count()).select_from(Grant)) == before + 1
+
+
 def test_people_who_come_at_the_same_time_are_not_mixed_up(
     new_client, session, scene, loop, runtime
 ):

@@ -18,7 +18,7 @@ from idp.platform import fetch
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
 from tests import protocol
-from tests.attacks.forging import assertion_claims
+from tests.attacks.forging import assertion_claims, encode
 from tests.protocol import add_api, add_person, authorize, register, register_machine
 from tests.servers import free_port
 
@@ -233,6 +233,78 @@ def test_clocks_may_differ_a_little(client, session):
     ):
         answer = ask(client, signed(key, "ES256", jti=str(number), **claims))
         assert answer.status_code == status, claims
+
+
+@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")  # it warns of EdDSA
+@pytest.mark.parametrize("named", ["EdDSA", "Ed25519"])
+def test_eddsa_has_two_names(client, session, named):
+    """RFC 9864: in the header, in the key and in the client's settings."""
+    add_api(session)
+    key = KEYS["EdDSA"]()
+    register_machine(
+        session,
+        "signing",
+        scopes=["orders.read"],
+        token_endpoint_auth_method="private_key_jwt",
+        token_endpoint_auth_signing_alg=named,
+        jwks={"keys": [public(key, "one", alg=named)]},
+    )
+    for number, alg in enumerate(("EdDSA", "Ed25519")):
+        head = encode(orjson.dumps({"alg": alg, "kid": "one", "typ": "JWT"}))
+        claims = encode(orjson.dumps(assertion_claims("signing", ISSUER, jti=str(number))))
+        text = f"{head}.{claims}"
+        signature = JWSRegistry.algorithms["EdDSA"].sign(text.encode(), key)
+        assert ask(client, f"{text}.{encode(signature)}").status_code == 200, alg
+
+
+def test_an_assertion_names_the_endpoint_that_it_is_sent_to(client, session):
+    key = KEYS["ES256"]()
+    addresses = (ISSUER, f"{ISSUER}/connect/token", f"{ISSUER}/connect/par")
+    for client_id, strict in (("signing", False), ("strict", True)):
+        app = register(
+            session,
+            client_id,
+            token_endpoint_auth_method="private_key_jwt",
+            strict_assertion_audience=strict,
+            jwks={"keys": [public(key, "one")]},
+        )
+        request = protocol.authorization_parameters(app)
+        refreshing = {"grant_type": "refresh_token", "refresh_token": "x"}
+        for number, audience in enumerate((*addresses, [ISSUER], f"{ISSUER}/connect/userinfo")):
+            for path, form in (
+                ("par", request),
+                ("token", refreshing),
+                ("introspect", {"token": "x"}),
+            ):
+                assertion = signed(
+                    key, "ES256", client_id, audience=audience, jti=f"{path}{number}"
+                )
+                own = {"client_assertion_type": TYPE, "client_assertion": assertion}
+                answer = client.post(f"/connect/{path}", data={**form, **own})
+                is_good = number == 0 or (number == 1 and not strict)
+                is_good = is_good or (number == 2 and path == "par" and not strict)
+                assert (answer.status_code != 401) is is_good, (client_id, audience, path)
+
+
+def test_an_assertion_is_short_lived_and_has_a_short_id(client, session):
+    add_api(session)
+    key = KEYS["ES256"]()
+    register_machine(
+        session,
+        "signing",
+        scopes=["orders.read"],
+        token_endpoint_auth_method="private_key_jwt",
+        jwks={"keys": [public(key, "one")]},
+    )
+    now = int(time.time())
+    for claims, status in (
+        ({"jti": "x" * 255}, 200),
+        ({"jti": "x" * 256}, 401),
+        ({"jti": ""}, 401),
+        ({"jti": "a", "iat": now - 3000, "exp": now + 600}, 200),
+        ({"jti": "b", "iat": now - 3601, "exp": now + 60}, 401),
+    ):
+        assert ask(client, signed(key, "ES256", **claims)).status_code == status, claims
 
 
 def test_discovery_names_what_is_taken(client):

@@ -48,6 +48,28 @@ def test_nobody_is_signed_in(client, web, ann):
     assert "code" in protocol.returned(authorize(client, web, prompt="none"))
 
 
+def test_prompt_create_leads_to_registration_where_it_is_open(client, session, web, ann, clock):
+    protocol.sign_in(client, session, ann)
+    clock.shift(100)
+    asked = authorize(client, web, prompt="create")
+    assert page(asked) == "/register"
+    handle = asked.location.partition("=")[2]
+    # Who is signed in has not created an account for this request.
+    assert page(client.get(f"/connect/authorize?continue={handle}")) == "/register"
+    protocol.sign_in(client, session, add_person(session, "ben"))
+    assert protocol.code_of(client.get(f"/connect/authorize?continue={handle}"))
+    assert error_of(authorize(client, web, prompt="none create")) == "invalid_request"
+    metadata = client.get("/.well-known/openid-configuration").get_json()
+    assert "create" in metadata["prompt_values_supported"]
+
+
+@pytest.mark.settings(registration=False)
+def test_prompt_create_is_refused_where_registration_is_closed(client, web):
+    assert error_of(authorize(client, web, prompt="create")) == "invalid_request"
+    metadata = client.get("/.well-known/openid-configuration").get_json()
+    assert metadata["prompt_values_supported"] == ["none", "login", "consent", "select_account"]
+
+
 def test_prompt_login_asks_again_and_is_content_with_the_new_sign_in(
     client, session, web, ann, clock
 ):

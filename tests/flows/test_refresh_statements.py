@@ -16,6 +16,7 @@ from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.users.models import User
 from idp.oauth import refresh_rules, refresh_tokens
 from idp.oauth.checks import scope as scopes
+from idp.oauth.holder import NO_HOLDER
 from idp.oauth.models import FormerRefreshToken, Grant, RefreshFamily
 from idp.oauth.refresh_rules import Family, Outcome, Token
 from idp.oauth.refresh_tokens import Presented
@@ -84,7 +85,7 @@ def change(session, grant, view, presented: Presented) -> tuple[str | None, int]
         tenant_id=grant.tenant_id,
     )
     storage = SessionStorage(session)
-    successor = complete(refresh_tokens.rotate(storage, view, presented, columns))
+    successor = complete(refresh_tokens.rotate(storage, view, presented, columns, None))
     return successor, session.scalar(written) - before
 
 
@@ -267,7 +268,13 @@ def test_one_statement_rotates_exactly_when_the_rules_leave_nothing_to_decide(
     columns = audit.columns(NO_REQUEST, Tag.TOKEN_REFRESHED, client_id=view.client_id)
     rotated = complete(
         refresh_tokens.rotate_standing(
-            SessionStorage(session), issuer, view, presented.text, columns
+            SessionStorage(session),
+            issuer,
+            view,
+            presented.text,
+            columns,
+            holder=NO_HOLDER,
+            proof=None,
         )
     )
 

@@ -23,6 +23,7 @@ from idp.publishing.gateway import products
 from idp.publishing.gateway.access import Gatekeeper, Quotas
 from tests import protocol
 from tests.api import center
+from tests.provers import Prover
 
 
 @dataclass
@@ -385,3 +386,112 @@ def test_an_api_that_demands_a_level_or_a_young_sign_in_says_which(
     assert error(refused) == (401, "insufficient_user_authentication")
     assert 'max_age="60"' in refused.headers["WWW-Authenticate"]
     assert "acr_values" not in refused.headers["WWW-Authenticate"]
+
+
+# Tokens that are bound to a key
+
+
+PROXY = {"X_Forwarded_Method": "GET", "X_Forwarded_Uri": "/orders/7?day=1"}
+PROXY |= {"X_Forwarded_Host": "api.example", "X_Forwarded_Proto": "https"}
+CALLED = "https://api.example/orders/7"
+
+
+@pytest.fixture
+def prover():
+    return Prover()
+
+
+@pytest.fixture
+def bound(session, client, published, prover):
+    """Return the token of a machine that is bound to the prover's key."""
+    app = protocol.register_machine(session, "keeper", ["orders.read"], tenant_id=1)
+    form = {"grant_type": "client_credentials", **app.post}
+    answer = client.post("/connect/token", data=form, headers=prover.shows())
+    return answer.get_json()["access_token"]
+
+
+def call(gate, sent, **more):
+    return gate.ask(Authorization=sent["Authorization"], DPoP=sent["DPoP"], **more)
+
+
+@pytest.mark.settings(trusted_proxies="127.0.0.1")
+def test_a_bound_token_comes_with_a_proof_for_the_call_itself(gate, bound, prover):
+    sent = prover.uses(bound, "GET", CALLED)
+    answer = call(gate, sent, **PROXY)
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    assert answer.headers["X-Subject"] == "keeper"
+    again = call(gate, sent, **PROXY)
+    assert error(again) == (401, "invalid_dpop_proof")
+    assert again.headers["WWW-Authenticate"].startswith('DPoP error="invalid_dpop_proof"')
+    answer = gate.ask(bound, **PROXY)
+    assert error(answer) == (401, "invalid_token")
+    assert answer.headers["WWW-Authenticate"].startswith("DPoP ")
+    answer = gate.ask(Authorization=f"DPoP {bound}", **PROXY)
+    assert error(answer) == (401, "invalid_dpop_proof")
+
+
+@pytest.mark.settings(trusted_proxies="127.0.0.1")
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"X_Forwarded_Method": "POST"},
+        {"X_Forwarded_Uri": "/orders/8"},
+        {"X_Forwarded_Uri": "/orders%2F7"},
+        {"X_Forwarded_Host": "evil.example"},
+        {"X_Forwarded_Proto": "http"},
+        {"X_Forwarded_Method": ""},
+        {"X_Forwarded_Uri": ""},
+        {"X_Forwarded_Uri": "https://api.example/orders/7"},
+        {"X_Forwarded_Host": ""},
+    ],
+)
+def test_a_proof_for_another_call_is_refused(gate, bound, prover, wrong):
+    answer = call(gate, prover.uses(bound, "GET", CALLED), **{**PROXY, **wrong})
+    assert error(answer) == (401, "invalid_dpop_proof")
+
+
+def test_what_a_caller_says_of_the_call_is_not_believed(gate, bound, prover):
+    """Nobody is a trusted proxy here."""
+    for address in (CALLED, "http://127.0.0.1:8000/gateway/verify"):
+        answer = call(gate, prover.uses(bound, "GET", address), **PROXY)
+        assert error(answer) == (401, "invalid_dpop_proof")
+
+
+@pytest.mark.settings(trusted_proxies="127.0.0.1")
+def test_an_address_may_have_commas_and_escapes(gate, bound, prover):
+    for given, called in (
+        ("/orders/1,2;3", "https://api.example/orders/1,2;3"),
+        ("/orders/a%20b", "https://api.example/orders/%61%20b?day=2"),
+        ("/orders/caf%c3%a9", "https://API.example:443/orders/caf%C3%A9"),
+    ):
+        sent = prover.uses(bound, "GET", called)
+        answer = call(gate, sent, **{**PROXY, "X_Forwarded_Uri": given})
+        assert answer.status_code == 200, (given, answer.get_data(as_text=True))
+
+
+@pytest.mark.settings(trusted_proxies="127.0.0.1")
+def test_an_api_may_admit_bound_tokens_only(session, gate, bound, machine, prover):
+    assert gate.ask(machine).status_code == 200
+    api = session.get_one(ApiResource, int(gate.api))
+    api.properties.append(ApiResourceProperty(key="dpop_required", value="true"))
+    session.commit()
+    answer = gate.ask(machine)
+    assert error(answer) == (401, "invalid_token")
+    assert answer.headers["WWW-Authenticate"].startswith("DPoP ")
+    assert call(gate, prover.uses(bound, "GET", CALLED), **PROXY).status_code == 200
+
+
+@pytest.mark.settings(trusted_proxies="127.0.0.1", dpop_nonce=True)
+def test_a_nonce_reaches_the_caller(session, client, gate, prover):
+    app = protocol.register_machine(session, "robot", ["orders.read"], tenant_id=1)
+    form = {"grant_type": "client_credentials", **app.post}
+    first = client.post("/connect/token", data=form, headers=prover.shows())
+    prover.nonce = first.headers["DPoP-Nonce"]
+    token = client.post("/connect/token", data=form, headers=prover.shows()).get_json()
+    sent = prover.uses(token["access_token"], "GET", CALLED, nonce=None)
+    answer = call(gate, sent, **PROXY)
+    assert error(answer) == (401, "use_dpop_nonce")
+    sent = prover.uses(token["access_token"], "GET", CALLED, nonce=answer.headers["DPoP-Nonce"])
+    answer = call(gate, sent, **PROXY)
+    assert answer.status_code == 200
+    assert answer.headers["DPoP-Nonce"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from urllib.parse import urlencode
 
 import pytest
 
 from tests import protocol
 from tests.live.site import Site, at_once, redemption
+from tests.provers import Prover
 
 pytestmark = pytest.mark.no_database
 
@@ -54,3 +56,55 @@ def test_fifty_parallel_uses_of_a_refresh_token_give_one_and_the_same_successor(
     after = site.refresh(app, second)
     assert after.status == 200
     assert after.json()["refresh_token"] not in {first, second}
+
+
+def test_of_fifty_parallel_uses_of_a_proof_one_succeeds(site: Site) -> None:
+    app, person = site.machine(), site.person()
+    web = site.web()
+    prover = Prover(issuer=site.url)
+    form = {"grant_type": "client_credentials", **app.post}
+
+    def statuses(method: str, path: str, form: dict | None, headers: dict) -> Counter:
+        answers = at_once(PARALLEL, lambda: site.ask(method, path, form, headers))
+        refused = [answer.json()["error"] for answer in answers if answer.status != 200]
+        assert set(refused) == {"invalid_dpop_proof"}
+        return Counter(answer.status for answer in answers)
+
+    shown = prover.shows()
+    assert statuses("POST", "/connect/token", form, shown) == {200: 1, 400: PARALLEL - 1}
+
+    code = redemption(site.code(web, person)) | web.post
+    answer = site.ask("POST", "/connect/token", code, prover.shows())
+    assert answer.status == 200
+    tokens = answer.json()
+
+    # A refresh token that is used at once by one proof is rotated once.
+    refreshing = {
+        "grant_type": "refresh_token",
+        "refresh_token": tokens["refresh_token"],
+        **web.post,
+    }
+    shown = prover.shows()
+    assert statuses("POST", "/connect/token", refreshing, shown) == {200: 1, 400: PARALLEL - 1}
+    assert site.rotations(tokens["refresh_token"]) == 1
+
+    headers = prover.uses(tokens["access_token"], "GET", "/connect/userinfo")
+    assert statuses("GET", "/connect/userinfo", None, headers) == {200: 1, 401: PARALLEL - 1}
+
+
+def test_of_fifty_who_open_a_pushed_request_at_once_one_gets_a_code(site: Site) -> None:
+    app, user = site.web(), site.person()
+    form = protocol.authorization_parameters(app, **app.post)
+    pushed = site.ask("POST", "/connect/par", form)
+    assert pushed.status == 201, pushed
+    name = pushed.json()["request_uri"]
+    query = urlencode({"client_id": app.client_id, "request_uri": name})
+    cookie = site.cookie(user)
+
+    answers = at_once(
+        PARALLEL, lambda: site.ask("GET", f"/connect/authorize?{query}", headers=cookie)
+    )
+
+    assert Counter(answer.status for answer in answers) == {303: 1, 400: PARALLEL - 1}
+    (one,) = [answer for answer in answers if answer.status == 303]
+    assert "code=" in one.headers["location"]

@@ -110,6 +110,13 @@ OLDER = replace(CURRENT, generation=1, secret=b"o" * 32)
     [
         (CURRENT, {}, {}, Outcome.ROTATE),
         (CURRENT, {}, {"refresh_token_is_reusable": True}, Outcome.KEEP),
+        (CURRENT, {}, {"refresh_token_is_reusable": True, "is_public": True}, Outcome.ROTATE),
+        (
+            CURRENT,
+            {"dpop_jkt": "key"},
+            {"refresh_token_is_reusable": True, "is_public": True},
+            Outcome.KEEP,
+        ),
         (CURRENT, {"expires_at": NOW}, {}, Outcome.EXPIRED),
         (CURRENT, {"expires_at": NOW}, {"refresh_token_is_reusable": True}, Outcome.EXPIRED),
         (replace(CURRENT, secret=b"t" * 32), {}, {}, Outcome.UNKNOWN),
@@ -130,7 +137,12 @@ def test_what_a_token_leads_to(
     token: Token, family: dict[str, Any], client: dict[str, Any], expected: Outcome
 ) -> None:
     settings: Any = SimpleNamespace(
-        **{"refresh_token_is_reusable": False, "refresh_token_reuse_seconds": 60} | client
+        **{
+            "refresh_token_is_reusable": False,
+            "refresh_token_reuse_seconds": 60,
+            "is_public": False,
+        }
+        | client
     )
     assert refresh_rules.decide(token, replace(FAMILY, **family), settings, NOW) is expected
 

@@ -277,7 +277,7 @@ def test_it_works_in_batches_until_nothing_is_left(
     remove = cleanup.remove_batch
 
     def counted(session: Session, expiry: Expiry, **options: Any) -> int:
-        sizes.append(remove(session, expiry, limit=cleanup.BATCH, **options))
+        sizes.append(remove(session, expiry, **options))
         return sizes[-1]
 
     monkeypatch.setattr(cleanup, "remove_batch", counted)

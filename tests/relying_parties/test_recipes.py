@@ -22,6 +22,7 @@ from idp.platform.signing import signer
 from tests import protocol
 from tests.conformance.browser import Browser, Person
 from tests.conformance.provider import Provider
+from tests.provers import Prover
 from tests.relying_parties.conftest import API, Service
 from tests.servers import clean_environment
 
@@ -199,3 +200,62 @@ def test_too_many_permissions_are_asked_for(
     )
     (answer,) = recipe(token, **trusted, **wanted)
     assert answer == {"refused": "revoked", "status": 401}
+
+
+ADDRESS = "https://api.example/orders/7"
+
+
+def test_a_bound_token_is_accepted_from_the_holder_of_its_key(
+    recipe: Recipe, provider: Provider, service: Service
+) -> None:
+    prover = Prover(issuer=provider.url)
+    token = bound_token(provider, service, prover)
+    trusted = {"issuer": provider.url, "audience": API, "method": "GET", "url": ADDRESS}
+    lines = []
+    for alg in ("ES256", "PS256", "EdDSA"):
+        each = Prover(alg, provider.url)
+        own = bound_token(provider, service, each)
+        lines.append(f"{own} {each.proof('GET', ADDRESS, own)}")
+    lines.append(f"{token} {prover.proof('GET', ADDRESS + '?page=2', token)}")
+    for answer in recipe(*lines, **trusted):
+        assert answer["claims"]["cnf"].keys() == {"jkt"}, answer
+
+    used = prover.proof("GET", ADDRESS, token)
+    plain = machine_token(provider, service, provider.url)
+    bad = {
+        "as bearer": token,
+        "another key": f"{token} {Prover().proof('GET', ADDRESS, token)}",
+        "another method": f"{token} {prover.proof('POST', ADDRESS, token)}",
+        "another address": f"{token} {prover.proof('GET', ADDRESS + '8', token)}",
+        "another token": f"{token} {prover.proof('GET', ADDRESS, token + 'x')}",
+        "no hash": f"{token} {prover.proof('GET', ADDRESS)}",
+        "old": f"{token} {prover.proof('GET', ADDRESS, token, iat=int(time.time()) - 3600)}",
+        "no time": f"{token} {prover.proof('GET', ADDRESS, token, iat=None)}",
+        "no id": f"{token} {prover.proof('GET', ADDRESS, token, jti=None)}",
+        "another type": f"{token} {prover.proof('GET', ADDRESS, token, header={'typ': 'JWT'})}",
+        "critical": f"{token} {prover.proof('GET', ADDRESS, token, header={'crit': ['x']})}",
+        "none": f"{token} {prover.proof('GET', ADDRESS, token, header={'alg': 'none'})}",
+        "a private key": f"{token} "
+        + prover.proof("GET", ADDRESS, token, header={"jwk": prover.key.as_dict(private=True)}),
+        "another's key": f"{token} "
+        + Prover().proof("GET", ADDRESS, token, header={"jwk": prover.jwk}),
+        "no proof": f"{token} a.b.c",
+        "not bound": f"{plain} {prover.proof('GET', ADDRESS, plain)}",
+    }
+    first, second, *others = recipe(f"{token} {used}", f"{token} {used}", *bad.values(), **trusted)
+    assert "claims" in first
+    assert second == {"refused": "the proof was used before", "status": 401}
+    accepted = [name for name, answer in zip(bad, others, strict=True) if "claims" in answer]
+    assert accepted == []
+    assert {answer["status"] for answer in others} == {401}
+
+
+def bound_token(provider: Provider, service: Service, prover: Prover) -> str:
+    """Get a token for a machine that is bound to a key."""
+    answer = provider.http.post(
+        f"{provider.url}/connect/token",
+        data={"grant_type": "client_credentials", "scope": "orders.read"},
+        headers=service.machine.basic | prover.shows(),
+    )
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["access_token"])

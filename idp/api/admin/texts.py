@@ -985,6 +985,32 @@ MEMBERS = {
         "Whether assertions must name the issuer alone as audience.",
         "断言的受众是否只能是签发地址。",
     ),
+    "security_profile": Text(
+        "`fapi2` or `fapi2_message_signing`: rules that the client keeps to in all respects; null: none.",
+        "安全规范：`fapi2` 或 `fapi2_message_signing`，客户端在各方面均须遵守；null 表示无。",
+    ),
+    "dpop_bound_access_tokens": Text(
+        "Whether every token request needs a DPoP proof (RFC 9449); tokens are then bound to its key.",
+        "每次请求令牌是否必须携带 DPoP 证明（RFC 9449），令牌随之与其密钥绑定。",
+    ),
+    "require_pushed_authorization_requests": Text(
+        "Whether authorization requests must be pushed (RFC 9126).",
+        "授权请求是否必须预先推送（RFC 9126）。",
+    ),
+    "require_signed_request_object": Text(
+        "Whether authorization requests must be signed (RFC 9101).",
+        "授权请求是否必须签名（RFC 9101）。",
+    ),
+    "request_object_signing_alg": Text(
+        "Algorithm of signed authorization requests; null: any that is offered.",
+        "授权请求的签名算法；null 表示任意支持的算法。",
+    ),
+    "response_modes": Text(
+        "Response modes that it may ask for; null: `query`, `fragment` and `form_post`, and the signed ones if "
+        "`authorization_signed_response_alg` is set.",
+        "允许请求的响应模式；null 表示 `query`、`fragment` 和 `form_post`，设置了 "
+        "`authorization_signed_response_alg` 时还包括签名的响应模式。",
+    ),
     "require_pkce": Text(
         "Whether codes need a proof key (S256). false only for confidential clients.",
         "授权码是否必须使用 PKCE（S256），仅机密客户端可为 false。",
@@ -1048,6 +1074,10 @@ MEMBERS = {
     "introspection_signed_response_alg": Text(
         "Algorithm of signed introspection; null: plain JSON.",
         "令牌内省的签名算法；null 表示普通 JSON。",
+    ),
+    "authorization_signed_response_alg": Text(
+        "Algorithm of signed authorization responses (JARM); null: that of the installation.",
+        "授权响应（JARM）的签名算法；null 表示平台默认算法。",
     ),
     "always_include_user_claims_in_id_token": Text(
         "Whether the ID token carries what userinfo returns.", "ID 令牌是否包含用户信息。"

@@ -386,8 +386,8 @@ SCHEMAS = {
     "ApiResourcePackageRequest": Text("A package to add.", "要添加的开发包。"),
     "ApiResourcePostReleaseRequest": Text("A release note to create.", "要添加的发布说明。"),
     "ApiResourceProperty": Text(
-        "A setting of a microservice. `permission_format`, `signing_alg`, `required_acr` and `max_age` have an effect.",
-        "微服务的属性，其中 `permission_format`、`signing_alg`、`required_acr` 和 `max_age` 有实际作用。",
+        "A setting of a microservice. `permission_format`, `signing_alg`, `dpop_required`, `required_acr` and `max_age` have an effect.",
+        "微服务的属性，其中 `permission_format`、`signing_alg`、`dpop_required`、`required_acr` 和 `max_age` 有实际作用。",
     ),
     "ApiResourcePublishRequest": Text("How a microservice is published.", "微服务的发布配置。"),
     "ApiResourcePublishRevisionRequest": Text("A revision to create.", "要创建的修订版。"),

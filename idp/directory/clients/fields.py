@@ -16,9 +16,16 @@ from idp.directory import levels
 from idp.directory.clients import addresses
 from idp.directory.clients.addresses import Rules
 from idp.directory.clients.models import Client
-from idp.directory.product import AUTH_METHODS, NO_AUTHENTICATION
+from idp.directory.product import (
+    AUTH_METHODS,
+    NO_AUTHENTICATION,
+    PLAIN_MODES,
+    PRIVATE_KEY_JWT,
+    SECURITY_PROFILES,
+    SIGNED_MODES,
+)
 from idp.platform.errors import BadRequest, Unprocessable
-from idp.platform.signing.algorithms import ALGORITHMS
+from idp.platform.signing.algorithms import ALGORITHMS, canonical
 from idp.platform.translation import N_, Filled, filled
 
 YEAR = 366 * 86_400
@@ -92,6 +99,11 @@ def _one_of(*allowed: str) -> Callable[[str, Any, Rules], str]:
     return read
 
 
+def _algorithm(name: str, value: Any, rules: Rules) -> str:
+    """Read the name of an algorithm, which may be that of RFC 9864."""
+    return _one_of(*ALGORITHMS)(name, canonical(value) or value, rules)
+
+
 def _address(name: str, value: Any, rules: Rules) -> str:
     if not isinstance(value, str):
         raise _refused(name, N_("must be an address."))
@@ -133,19 +145,24 @@ def _jwks(name: str, value: Any, _rules: Rules) -> dict[str, Any]:
     return {"keys": keys}
 
 
-def _levels(name: str, value: Any, _rules: Rules) -> list[str]:
-    """Read levels of sign-in in order of preference: a list of JSON, or text with spaces."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value) if value.startswith("[") else value.split()
-        except (ValueError, RecursionError):
-            raise _refused(name, N_("must be a list of levels.")) from None
-    if not isinstance(value, list) or not all(isinstance(level, str) for level in value):
-        raise _refused(name, N_("must be a list of levels."))
-    if not set(value) <= set(levels.LEVELS):
-        allowed = ", ".join(levels.LEVELS)
-        raise _unprocessable(name, filled(N_("must be one of %(allowed)s."), allowed=allowed))
-    return list(dict.fromkeys(value))
+def _some_of(*allowed: str, reason: str) -> Callable[[str, Any, Rules], list[str]]:
+    """Read names in order of preference: a list of JSON, or text with spaces."""
+
+    def read(name: str, value: Any, _rules: Rules) -> list[str]:
+        if isinstance(value, str):
+            try:
+                value = json.loads(value) if value.startswith("[") else value.split()
+            except (ValueError, RecursionError):
+                raise _refused(name, reason) from None
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise _refused(name, reason)
+        if not set(value) <= set(allowed):
+            raise _unprocessable(
+                name, filled(N_("must be one of %(allowed)s."), allowed=", ".join(allowed))
+            )
+        return list(dict.fromkeys(value))
+
+    return read
 
 
 def _codes(name: str, value: Any, _rules: Rules) -> list[str]:
@@ -177,7 +194,9 @@ def _is_usable(key: object) -> bool:
 
 
 def _fields() -> dict[str, Field]:
-    algorithm = _one_of(*ALGORITHMS)
+    algorithm = _algorithm
+    wished_levels = _some_of(*levels.LEVELS, reason=N_("must be a list of levels."))
+    modes = _some_of(*PLAIN_MODES, *SIGNED_MODES, reason=N_("must be a list of response modes."))
     columns = [
         Field("enabled", _boolean),
         Field("client_name", _text(200), nullable=True),
@@ -193,6 +212,12 @@ def _fields() -> dict[str, Field]:
         Field("jwks", _jwks, nullable=True),
         Field("jwks_uri", _address, nullable=True),
         Field("strict_assertion_audience", _boolean),
+        Field("security_profile", _one_of(*SECURITY_PROFILES), nullable=True),
+        Field("dpop_bound_access_tokens", _boolean),
+        Field("require_pushed_authorization_requests", _boolean),
+        Field("require_signed_request_object", _boolean),
+        Field("request_object_signing_alg", algorithm, nullable=True),
+        Field("response_modes", modes, nullable=True),
         Field("require_pkce", _boolean),
         Field("require_consent", _boolean),
         Field("allow_remember_consent", _boolean),
@@ -200,7 +225,7 @@ def _fields() -> dict[str, Field]:
         Field("allow_offline_access", _boolean),
         Field("default_max_age", _integer(0, YEAR), nullable=True),
         Field("require_acr", _one_of(*levels.LEVELS), nullable=True),
-        Field("default_acr_values", _levels, nullable=True),
+        Field("default_acr_values", wished_levels, nullable=True),
         Field("second_factor_exempt", _boolean),
         Field("authorization_code_lifetime", _integer(1, 600)),
         Field("identity_token_lifetime", _integer(1, 86_400)),
@@ -214,6 +239,7 @@ def _fields() -> dict[str, Field]:
         Field("id_token_signed_response_alg", algorithm, nullable=True),
         Field("userinfo_signed_response_alg", algorithm, nullable=True),
         Field("introspection_signed_response_alg", algorithm, nullable=True),
+        Field("authorization_signed_response_alg", algorithm, nullable=True),
         Field("always_include_user_claims_in_id_token", _boolean),
         Field("always_send_client_claims", _boolean),
         Field("client_claims_prefix", _text(200)),
@@ -245,8 +271,10 @@ FIXED: Mapping[str, tuple[Any, str]] = {
 
 PROPERTIES = (
     "application_type",
+    "authorization_signed_response_alg",
     "default_acr_values",
     "default_max_age",
+    "dpop_bound_access_tokens",
     "grantable_privileges",
     "id_token_signed_response_alg",
     "introspection_signed_response_alg",
@@ -254,8 +282,13 @@ PROPERTIES = (
     "jwks_uri",
     "policy_uri",
     "refresh_token_reuse_seconds",
+    "request_object_signing_alg",
     "require_acr",
+    "require_pushed_authorization_requests",
+    "require_signed_request_object",
+    "response_modes",
     "second_factor_exempt",
+    "security_profile",
     "strict_assertion_audience",
     "token_endpoint_auth_method",
     "token_endpoint_auth_signing_alg",
@@ -268,17 +301,15 @@ PROPERTIES = (
 # fmt: off
 _UNSUPPORTED = (
     "authorization_details_types", "authorization_encrypted_response_alg",
-    "authorization_encrypted_response_enc", "authorization_signed_response_alg",
+    "authorization_encrypted_response_enc",
     "backchannel_authentication_request_signing_alg", "backchannel_client_notification_endpoint",
     "backchannel_logout_session_required", "backchannel_logout_uri",
     "backchannel_token_delivery_mode", "backchannel_user_code_parameter",
-    "dpop_bound_access_tokens", "frontchannel_logout_session_required", "frontchannel_logout_uri",
+    "frontchannel_logout_session_required", "frontchannel_logout_uri",
     "id_token_encrypted_response_alg", "id_token_encrypted_response_enc", "initiate_login_uri",
     "introspection_encrypted_response_alg", "introspection_encrypted_response_enc",
     "request_object_encryption_alg", "request_object_encryption_enc",
-    "request_object_signing_alg", "request_uris", "require_auth_time",
-    "require_pushed_authorization_requests", "require_signed_request_object", "response_modes",
-    "response_types", "sector_identifier_uri", "subject_type",
+    "request_uris", "require_auth_time", "response_types", "sector_identifier_uri", "subject_type",
     "tls_client_auth_san_dns", "tls_client_auth_san_email", "tls_client_auth_san_ip",
     "tls_client_auth_san_uri", "tls_client_auth_subject_dn",
     "tls_client_certificate_bound_access_tokens", "userinfo_encrypted_response_alg",
@@ -327,6 +358,8 @@ def apply(client: Client, values: Mapping[str, Any], rules: Rules) -> None:
             _check_fixed(name, value, rules)
         else:
             setattr(client, name, _read(FIELDS[name], value, rules))
+    if client.security_profile is not None and client.token_endpoint_auth_method is None:
+        client.token_endpoint_auth_method = PRIVATE_KEY_JWT
     # RFC 7591 knows public clients by their method, the management API by a flag of its own.
     if "token_endpoint_auth_method" in given and "require_client_secret" not in given:
         client.require_client_secret = client.token_endpoint_auth_method != NO_AUTHENTICATION

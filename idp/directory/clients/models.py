@@ -21,6 +21,8 @@ from idp.platform import clock
 from idp.platform.db import Base, BigInt, Id, Name, reference
 from idp.platform.stamps import Stamp
 
+USUAL_CODE_SECONDS = 300
+
 
 class Client(Base):
     """An OAuth 2.0 client; without a tenant it serves every tenant."""
@@ -52,6 +54,17 @@ class Client(Base):
     jwks: Mapped[dict[str, Any] | None]
     jwks_uri: Mapped[str | None] = mapped_column(String(2000))
     strict_assertion_audience: Mapped[bool] = mapped_column(default=False)
+    security_profile: Mapped[str | None] = mapped_column(String(30))
+    """Rules that the client keeps to in all respects: see `profiles`; empty: none."""
+
+    dpop_bound_access_tokens: Mapped[bool] = mapped_column(default=False)
+    """Whether every token request needs a DPoP proof."""
+    require_pushed_authorization_requests: Mapped[bool] = mapped_column(default=False)
+    require_signed_request_object: Mapped[bool] = mapped_column(default=False)
+    request_object_signing_alg: Mapped[str | None] = mapped_column(String(20))
+    """Of signed requests; unset: any that is offered."""
+    response_modes: Mapped[list[str] | None]
+    """Those that it may ask for; unset: the plain ones."""
 
     require_pkce: Mapped[bool] = mapped_column(default=True)
     require_consent: Mapped[bool] = mapped_column(default=True)
@@ -67,7 +80,7 @@ class Client(Base):
     second_factor_exempt: Mapped[bool] = mapped_column(default=False)
     """Whether it logs people in by itself though they have a second factor."""
 
-    authorization_code_lifetime: Mapped[int] = mapped_column(Integer, default=300)
+    authorization_code_lifetime: Mapped[int] = mapped_column(Integer, default=USUAL_CODE_SECONDS)
     identity_token_lifetime: Mapped[int] = mapped_column(Integer, default=300)
     access_token_lifetime: Mapped[int] = mapped_column(Integer, default=3600)
     absolute_refresh_token_lifetime: Mapped[int] = mapped_column(Integer, default=2_592_000)
@@ -84,6 +97,8 @@ class Client(Base):
     id_token_signed_response_alg: Mapped[str | None] = mapped_column(String(20))
     userinfo_signed_response_alg: Mapped[str | None] = mapped_column(String(20))
     introspection_signed_response_alg: Mapped[str | None] = mapped_column(String(20))
+    authorization_signed_response_alg: Mapped[str | None] = mapped_column(String(20))
+    """Of signed answers of the authorization endpoint."""
     always_include_user_claims_in_id_token: Mapped[bool] = mapped_column(default=False)
     always_send_client_claims: Mapped[bool] = mapped_column(default=False)
     client_claims_prefix: Mapped[str] = mapped_column(String(200), default="client_")

@@ -10,7 +10,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from idp.directory import product
-from idp.directory.clients import addresses
+from idp.directory.clients import addresses, profiles
 from idp.directory.clients.addresses import Rules
 from idp.directory.clients.models import Client
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
@@ -96,14 +96,20 @@ def check(client: Client) -> None:
     if client.jwks is not None and client.jwks_uri is not None:
         # RFC 7591 2
         raise BadRequest.at("jwks", N_("Set either jwks or jwks_uri, not both."))
-    if method == product.PRIVATE_KEY_JWT and client.jwks is None and client.jwks_uri is None:
-        raise BadRequest.at("jwks", N_("private_key_jwt requires jwks or jwks_uri."))
+    if client.jwks is None and client.jwks_uri is None:
+        if method == product.PRIVATE_KEY_JWT:
+            raise BadRequest.at("jwks", N_("private_key_jwt requires jwks or jwks_uri."))
+        if client.require_signed_request_object:
+            raise BadRequest.at(
+                "jwks", N_("require_signed_request_object requires jwks or jwks_uri.")
+            )
     if "authorization_code" in grants and not client.redirect_uris:
         raise BadRequest.at("redirect_uris", N_("authorization_code requires a redirect URI."))
     if "refresh_token" in grants and "authorization_code" not in grants:
         raise Unprocessable.at("grant_types", N_("refresh_token requires authorization_code."))
     if "refresh_token" in grants and not client.allow_offline_access:
         raise Unprocessable.at("grant_types", N_("refresh_token requires allow_offline_access."))
+    profiles.check(client)
 
 
 def _check_public(client: Client, grants: set[str], method: str | None) -> None:
@@ -120,8 +126,8 @@ def _check_public(client: Client, grants: set[str], method: str | None) -> None:
     if not client.require_pkce:
         # RFC 9700 2.1.1
         raise Unprocessable.at("require_pkce", N_("A public client must use PKCE."))
-    if client.refresh_token_usage == REUSABLE:
-        # RFC 9700 4.14.2
+    if client.refresh_token_usage == REUSABLE and not client.dpop_bound_access_tokens:
+        # RFC 9700 4.14.2: one-time, or bound to a key
         raise Unprocessable.at(
             "refresh_token_usage", N_("The refresh tokens of a public client must be one-time.")
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.directory import child_texts
+from idp.directory.clients import profiles
 from idp.directory.clients.models import (
     Client,
     ClientClaim,
@@ -19,7 +20,13 @@ from idp.directory.clients.models import (
     ClientScope,
     ClientSecret,
 )
-from idp.directory.product import NO_AUTHENTICATION, SHARED_SECRET_METHODS
+from idp.directory.product import (
+    NO_AUTHENTICATION,
+    PLAIN_MODES,
+    SAME_MODES,
+    SHARED_SECRET_METHODS,
+    SIGNED_MODES,
+)
 from idp.directory.resources import snapshot as resources
 from idp.directory.resources.snapshot import ApiScopeView, IdentityView, SecretView
 from idp.directory.tenants.models import Tenant
@@ -50,6 +57,15 @@ class ClientView:
     jwks: dict[str, Any] | None
     jwks_uri: str | None
     strict_assertion_audience: bool
+    security_profile: str | None
+    dpop_bound_access_tokens: bool
+    may_need_proof: bool
+    """Whether it may ask for a scope whose API takes tokens only that are bound to a key."""
+    require_pushed_authorization_requests: bool
+    require_signed_request_object: bool
+    request_object_signing_alg: str | None
+    response_modes: frozenset[str]
+    """Those that it may ask for."""
     secrets: tuple[SecretView, ...]
     grant_types: frozenset[str]
     redirect_uris: frozenset[str]
@@ -73,9 +89,12 @@ class ClientView:
     refresh_token_slides: bool
     refresh_token_reuse_seconds: int
     access_token_is_reference: bool
+    signing_alg: str | None
+    """Of access tokens whose API names none; None: that of the installation."""
     id_token_signed_response_alg: str | None
     userinfo_signed_response_alg: str | None
     introspection_signed_response_alg: str | None
+    authorization_signed_response_alg: str | None
     always_include_user_claims_in_id_token: bool
     always_send_client_claims: bool
     client_claims: dict[str, str | list[str]]
@@ -101,6 +120,16 @@ class ClientView:
         if self.is_public:
             return frozenset({NO_AUTHENTICATION})
         return frozenset(SHARED_SECRET_METHODS)
+
+
+def _response_modes(client: Client) -> frozenset[str]:
+    """Return the response modes of a client; signed ones for those that say so."""
+    modes = set(client.response_modes or PLAIN_MODES)
+    if not client.response_modes and client.authorization_signed_response_alg is not None:
+        modes.update(SIGNED_MODES)
+    if not modes.isdisjoint(SAME_MODES):
+        modes.update(SAME_MODES)
+    return frozenset(modes)
 
 
 @looked_up("client", longest=LONGEST_ID)
@@ -155,7 +184,7 @@ def _view(session: Session, client: Client) -> ClientView | None:
             claims[name] = value
         else:
             claims[name] = [*([known] if isinstance(known, str) else known), value]
-    return ClientView(
+    view = ClientView(
         row_id=client.id,
         client_id=client.client_id,
         tenant_id=client.tenant_id,
@@ -172,6 +201,13 @@ def _view(session: Session, client: Client) -> ClientView | None:
         jwks=client.jwks,
         jwks_uri=client.jwks_uri,
         strict_assertion_audience=client.strict_assertion_audience,
+        security_profile=client.security_profile,
+        dpop_bound_access_tokens=client.dpop_bound_access_tokens,
+        may_need_proof=any(scope.api.dpop_required for scope in api_scopes.values()),
+        require_pushed_authorization_requests=client.require_pushed_authorization_requests,
+        require_signed_request_object=client.require_signed_request_object,
+        request_object_signing_alg=client.request_object_signing_alg,
+        response_modes=_response_modes(client),
         secrets=resources.secrets_of(session, ClientSecret.client_id, [client.id])[client.id],
         grant_types=texts.get("grant_types", nothing),
         redirect_uris=texts.get("redirect_uris", nothing),
@@ -195,12 +231,15 @@ def _view(session: Session, client: Client) -> ClientView | None:
         refresh_token_slides=client.refresh_token_expiration == 0,
         refresh_token_reuse_seconds=client.refresh_token_reuse_seconds,
         access_token_is_reference=client.access_token_type == 1,
+        signing_alg=None,
         id_token_signed_response_alg=client.id_token_signed_response_alg,
         userinfo_signed_response_alg=client.userinfo_signed_response_alg,
         introspection_signed_response_alg=client.introspection_signed_response_alg,
+        authorization_signed_response_alg=client.authorization_signed_response_alg,
         always_include_user_claims_in_id_token=client.always_include_user_claims_in_id_token,
         always_send_client_claims=client.always_send_client_claims,
         client_claims=claims,
         api_scopes=api_scopes,
         identity_scopes=identity_scopes,
     )
+    return replace(view, **profiles.settings(client))

@@ -12,7 +12,7 @@ from idp.directory.applications.models import Application
 from idp.directory.clients import rules as clients
 from idp.directory.clients.models import Client, ClientScope
 from idp.directory.levels import LEVELS
-from idp.directory.product import RESERVED_PREFIX
+from idp.directory.product import DPOP_REQUIRED, RESERVED_PREFIX
 from idp.directory.resources.content import PropertyRow
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
 from idp.directory.roles.models import Privilege
@@ -99,6 +99,7 @@ def check_claim(path: str, name: str) -> None:
 def check_property(path: str, row: PropertyRow) -> None:
     """Refuse settings that their readers do not know."""
     known: dict[str, Collection[str]] = {
+        DPOP_REQUIRED: ("true", "false"),
         "permission_format": PERMISSION_FORMATS,
         "required_acr": LEVELS,
         "signing_alg": ALGORITHMS,

@@ -11,6 +11,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from idp.directory import child_texts
+from idp.directory.product import DPOP_REQUIRED
 from idp.directory.resources.models import (
     ApiResource,
     ApiResourceClaim,
@@ -45,6 +46,8 @@ class ApiView:
     user_claims: frozenset[str]
     permission_as_text: bool
     signing_alg: str | None
+    dpop_required: bool
+    """Whether its access tokens are bound to a key."""
     secrets: tuple[SecretView, ...]
 
 
@@ -263,6 +266,7 @@ def _api_views(
             _types(texts, "api_claims", api_id),
             properties.get("permission_format") == "text",
             properties.get("signing_alg"),
+            properties.get(DPOP_REQUIRED) == "true",
             secrets[api_id],
         )
     return views

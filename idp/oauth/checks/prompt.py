@@ -10,14 +10,17 @@ import orjson
 from idp.oauth.request import Parameters
 from idp.platform.errors import OAuthError
 
-PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+CREATE = "create"
+"""The person wants a new account (OpenID Connect Initiating User Registration 1.0)."""
+PROMPTS = ("none", "login", "consent", "select_account", CREATE)
+"""The last one only where people may register themselves."""
 MAX_CLAIMS_LENGTH = 4096
 
 
 def read_prompt(parameters: Parameters) -> frozenset[str]:
     """Read `prompt` (OpenID Connect Core 3.1.2.1); `none` stands alone."""
     values = frozenset((parameters.get("prompt") or "").split())
-    if not values <= PROMPTS:
+    if not values <= {*PROMPTS}:
         message = "prompt has an unknown value"
         raise OAuthError(message)
     if "none" in values and len(values) > 1:

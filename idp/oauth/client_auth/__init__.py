@@ -13,6 +13,7 @@ from idp.oauth.client_auth.credentials import ASSERTION_TYPE, Credentials
 from idp.oauth.request import ProtocolRequest
 from idp.platform.errors import InvalidClient, OAuthError
 from idp.platform.storage import Storage
+from idp.platform.web.authorization import Credential
 
 
 async def authenticate(
@@ -71,16 +72,16 @@ def read_credentials(request: ProtocolRequest) -> Credentials:
     return Credentials("none", body_id, "")
 
 
-def read_basic(header: str | None) -> tuple[str, str] | None:
+def read_basic(credential: Credential | None) -> tuple[str, str] | None:
     """Read name and secret of an Authorization header, both form-encoded (RFC 6749 2.3.1)."""
-    if header is None:
+    if credential is None:
         return None
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
+    scheme, encoded = credential
+    if scheme != "basic":
         message = "The Authorization header must use Basic"
         raise InvalidClient(message, headers=CHALLENGE)
     try:
-        text = binascii.a2b_base64(encoded.strip(), strict_mode=True).decode()
+        text = binascii.a2b_base64(encoded, strict_mode=True).decode()
         name, value = text.split(":", 1)
         return _form_decoded(name), _form_decoded(value)
     except (binascii.Error, ValueError):

@@ -9,23 +9,24 @@ import orjson
 from sqlalchemy.orm import Session
 
 from idp.directory.clients.snapshot import ClientView
+from idp.oauth.client_auth import keys
 from idp.oauth.client_auth.credentials import Credentials
+from idp.oauth.client_auth.keys import CLOCK_SKEW_SECONDS
 from idp.oauth.request import ProtocolRequest
 from idp.platform import clock, runtime
-from idp.platform.errors import Busy, InvalidClient, InvalidToken, Problem
+from idp.platform.errors import Busy, InvalidClient, Problem
 from idp.platform.metrics.declarations import REPLAYS
 from idp.platform.onetime import service as onetime
 from idp.platform.secrets import from_b64url
-from idp.platform.signing.algorithms import ALGORITHMS
-from idp.platform.signing.foreign import UnknownKeyError, verify_foreign
 from idp.platform.storage import Storage
 
 TYPES = frozenset({"jwt", "client-authentication+jwt"})
 """What the header's `typ` may say; a JWT made for something else proves nothing (RFC 8725 3.11)."""
 MAX_LENGTH = 8192
 MAX_LIFETIME_SECONDS = 3600
-CLOCK_SKEW_SECONDS = 10
+MAX_JTI = 255
 TOKEN_PATH = "/connect/token"
+PAR_PATH = "/connect/par"
 
 
 def read_unverified_client_id(unverified_jwt: str) -> str:
@@ -69,10 +70,11 @@ def _is_valid(
         or not _is_for_us(claims.get("aud"), request, client)
         or not isinstance(expiry, int | float)
         or not now - CLOCK_SKEW_SECONDS < expiry <= now + MAX_LIFETIME_SECONDS
-        or not _has_begun(claims.get("nbf"), now)
-        or not _has_begun(claims.get("iat"), now)
+        or not keys.has_begun(claims.get("nbf"))
+        or not keys.has_begun(claims.get("iat"))
+        or not _is_short(claims.get("iat"), expiry)
         or not isinstance(jti, str)
-        or not jti
+        or not 0 < len(jti) <= MAX_JTI
     ):
         return False
     # RFC 7523 3: each assertion once, whatever becomes of the request.
@@ -87,35 +89,28 @@ def _is_for_us(audience: Any, request: ProtocolRequest, client: ClientView) -> b
     # One string, never a list: an assertion for another server must not work here.
     if client.strict_assertion_audience:
         return bool(audience == request.issuer.url)
-    return audience in (request.issuer.url, request.endpoint_url(TOKEN_PATH))
+    own = {request.issuer.url, request.endpoint_url(TOKEN_PATH)}
+    if request.path == PAR_PATH:
+        own.add(request.endpoint_url(PAR_PATH))  # RFC 9126 2
+    return isinstance(audience, str) and audience in own
 
 
-def _has_begun(claim: Any, now: int) -> bool:
-    return claim is None or (isinstance(claim, int | float) and claim <= now + CLOCK_SKEW_SECONDS)
+def _is_short(issued: Any, expiry: float) -> bool:
+    """Return whether an assertion that says when it was made was made for a short time."""
+    return issued is None or bool(expiry - issued <= MAX_LIFETIME_SECONDS)
 
 
 def _verify(
     session: Session, client: ClientView, unverified_jwt: str
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Check the signature with the client's registered keys, fetched again for an unknown key.
+    """Check the signature with the client's registered keys; None when it proves nothing.
 
-    Busy when they are not here and no more callers may wait for them: that proves nothing.
+    Busy when they are not here and no more callers may wait for them.
     """
-    alg = client.token_endpoint_auth_signing_alg
-    algorithms = ALGORITHMS if alg is None else (alg,)
     try:
-        if client.jwks is not None:
-            return verify_foreign(unverified_jwt, client.jwks, algorithms=algorithms)
-        if client.jwks_uri is None:
-            return None
-        fetcher = runtime.of(session).fetcher
-        keys = fetcher.get_json(client.jwks_uri)
-        try:
-            return verify_foreign(unverified_jwt, keys, algorithms=algorithms)
-        except UnknownKeyError:
-            keys = fetcher.get_json(client.jwks_uri, refresh=True)
-            return verify_foreign(unverified_jwt, keys, algorithms=algorithms)
+        alg = client.token_endpoint_auth_signing_alg
+        return keys.verify(session, client, unverified_jwt, alg)
     except Busy:
         raise
-    except (InvalidToken, UnknownKeyError, Problem):
+    except Problem:
         return None

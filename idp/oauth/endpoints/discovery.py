@@ -9,7 +9,10 @@ import orjson
 from sqlalchemy.orm import Session
 
 from idp.directory import levels
+from idp.directory.registration import service as registration
 from idp.directory.resources import snapshot as resources
+from idp.oauth.checks.prompt import CREATE, PROMPTS
+from idp.oauth.dpop import keys
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import ProtocolResponse
 from idp.platform.cache import looked_up
@@ -30,6 +33,11 @@ async def discovery(request: ProtocolRequest, storage: Storage) -> ProtocolRespo
     """Return the issuer's metadata, prebuilt until configuration changes."""
     body = await storage.look_up(_document, request.issuer, request.server)
     return ProtocolResponse(200, HEADERS, body)
+
+
+def _prompts(session: Session, issuer: Issuer) -> list[str]:
+    is_open = registration.is_open(session, issuer)
+    return [name for name in PROMPTS if is_open or name != CREATE]
 
 
 @looked_up("discovery")
@@ -53,6 +61,7 @@ def metadata(
             for endpoint in server.endpoints.values()
             if endpoint.metadata is not None
         },
+        **{name: value for one in server.endpoints.values() for name, value in one.more.items()},
         "scopes_supported": list(published.scopes),
         "claims_supported": sorted({*published.claims, *CLAIMS_OF_SIGN_IN}),
         "claim_types_supported": ["normal"],
@@ -60,13 +69,14 @@ def metadata(
         "response_modes_supported": list(server.response_modes),
         "grant_types_supported": sorted(server.grants),
         "subject_types_supported": ["public"],
-        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "prompt_values_supported": _prompts(session, issuer),
         "acr_values_supported": list(levels.reachable(issuer)),
         "ui_locales_supported": ["zh", "en"],
         "display_values_supported": ["page", "popup"],
         "id_token_signing_alg_values_supported": algorithms,
         "userinfo_signing_alg_values_supported": algorithms,
         "introspection_signing_alg_values_supported": algorithms,
+        "authorization_signing_alg_values_supported": algorithms,
         "token_endpoint_auth_methods_supported": proofs,
         "token_endpoint_auth_signing_alg_values_supported": assertions,
         "introspection_endpoint_auth_methods_supported": secrets,
@@ -74,8 +84,10 @@ def metadata(
         "revocation_endpoint_auth_methods_supported": proofs,
         "revocation_endpoint_auth_signing_alg_values_supported": assertions,
         "code_challenge_methods_supported": ["S256"],
+        "dpop_signing_alg_values_supported": list(keys.OFFERED),
         "claims_parameter_supported": True,
-        "request_parameter_supported": False,
+        "request_parameter_supported": True,
+        "request_object_signing_alg_values_supported": assertions,
         "request_uri_parameter_supported": False,
         "authorization_response_iss_parameter_supported": True,
     }

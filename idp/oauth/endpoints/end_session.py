@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
+from idp.claims.subject import subject_id
 from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
 from idp.oauth import pending
@@ -50,7 +51,9 @@ class LogoutRequest:
         sid = self.hint.get("sid")
         if sid is not None:
             return bool(sid == visitor.browser.sid)
-        return bool(self.hint.get("sub") == str(visitor.user.id))
+        if self.client is None:
+            return False
+        return bool(self.hint["sub"] == subject_id(self.client, visitor.user.id))
 
 
 def end_session(

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from idp.directory.levels import SignIn
-from idp.oauth import access_tokens
+from idp.oauth import access_tokens, possession
 from idp.oauth.access_tokens import AccessToken
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import NO_STORE, ProtocolResponse
@@ -20,6 +20,7 @@ from idp.platform import clock
 from idp.platform.errors import InvalidToken, Unauthenticated
 from idp.platform.secrets import digest
 from idp.platform.storage import Storage
+from idp.platform.web.authorization import BEARER, DPOP
 
 _READABLE = "".join(map(chr, range(32, 127)))
 
@@ -27,7 +28,7 @@ _READABLE = "".join(map(chr, range(32, 127)))
 class Gatekeeper(Protocol):
     """Knows what is published, and who may call it."""
 
-    async def __call__(
+    async def __call__(  # noqa: PLR0913 - each by its name
         self,
         storage: Storage,
         aid: str,
@@ -38,6 +39,7 @@ class Gatekeeper(Protocol):
         client_tenant_id: int | None,
         tenant_id: int | None,
         sign_in: SignIn | None,
+        is_bound: bool,
     ) -> str:
         """Admit a call, count it and name its upstream, or refuse it."""
 
@@ -54,6 +56,8 @@ class Bearer:
     sign_in: SignIn | None
     """None: a machine."""
     expires_at: int
+    cnf: Mapping[str, Any] | None
+    """The key that the token is bound to."""
     headers: Mapping[str, str]
     """The headers that the service behind the gateway receives."""
 
@@ -66,10 +70,13 @@ class GatewayVerify:
 
     async def __call__(self, request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
         """Return the bearer of the token, or refuse as RFC 6750 3 requires."""
-        scheme, _, token = (request.authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        credential = request.authorization
+        if credential is None or credential[0] not in {BEARER, DPOP} or not credential[1]:
             raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="idp"'})
-        bearer = await _read(storage, token.strip())
+        bearer = await _read(storage, credential[1])
+        about_proof = await possession.check(
+            storage, request.issuer, bearer.cnf, credential, lambda: request.passed_on
+        )
         upstream = await self.gatekeeper(
             storage,
             request.either.get("api") or "",
@@ -79,8 +86,10 @@ class GatewayVerify:
             client_tenant_id=bearer.client_tenant_id,
             tenant_id=bearer.tenant_id,
             sign_in=bearer.sign_in,
+            is_bound=bearer.cnf is not None,
         )
-        return ProtocolResponse(200, {**bearer.headers, "X-Upstream": upstream, **NO_STORE})
+        headers = {**bearer.headers, "X-Upstream": upstream, **NO_STORE, **about_proof}
+        return ProtocolResponse(200, headers)
 
 
 async def _read(storage: Storage, unverified_token: str) -> Bearer:
@@ -114,6 +123,7 @@ def _describe(token: AccessToken) -> Bearer:
         tenant_id=tenant_id,
         sign_in=_sign_in(token),
         expires_at=int(token.claims["exp"]),
+        cnf=token.cnf,
         # Names may be in any script; headers are ASCII.
         headers={
             name: quote(str(value), safe=_READABLE)

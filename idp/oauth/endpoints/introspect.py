@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from idp.claims import access
+from idp.claims.subject import subject_id
 from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.resources import snapshot as resources
 from idp.directory.resources.snapshot import ApiView
-from idp.oauth import access_tokens, client_auth, refresh_rules, refresh_tokens
+from idp.oauth import access_tokens, client_auth, holder, refresh_rules, refresh_tokens
 from idp.oauth.access_tokens import AccessToken
 from idp.oauth.checks import scope as scopes
 from idp.oauth.client_auth import secret, uses
@@ -89,7 +90,7 @@ async def _describe(
     claims.pop("username", None)
     if token.standing is not None:
         claims["username"] = token.standing.user.username
-    return {**claims, "active": True, "token_type": "Bearer"}
+    return {**claims, "active": True, "token_type": holder.token_type(token.cnf)}
 
 
 async def _complete(storage: Storage, token: AccessToken) -> dict[str, Any]:
@@ -141,7 +142,7 @@ async def _describe_refresh_token(
     return {
         "active": True,
         "iss": request.issuer.url,
-        "sub": str(grant.user_id),
+        "sub": subject_id(requester.client, grant.user_id),
         "client_id": requester.client.client_id,
         "scope": " ".join(family.scopes),
         "iat": int((family.rotated_at or family.created_at).timestamp()),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.directory.clients.snapshot import ClientView
 from idp.oauth import access_tokens, client_auth, refresh_tokens
 from idp.oauth.access_tokens import AccessToken
 from idp.oauth.grant_state import HeldGrant
+from idp.oauth.models import Grant
 from idp.oauth.refresh_rules import Outcome
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import NO_STORE, ProtocolResponse
@@ -60,19 +62,21 @@ async def _revoke_access_token(
 ) -> None:
     try:
         token = await access_tokens.read_issued(storage, request.issuer, unverified_token)
-        is_machine = access_tokens.grant_id_of(storage.runtime, token.claims) is None
+        grant_id = access_tokens.grant_id_of(storage.runtime, token.claims)
     except InvalidToken:
         return
     if token.client.row_id != client.row_id:
         return
-    user_id = None if is_machine else int(token.claims["sub"])
-    await storage.in_session(_end_token, client, token, user_id)
+    await storage.in_session(_end_token, client, token, grant_id)
 
 
 def _end_token(
-    session: Session, client: ClientView, token: AccessToken, user_id: int | None
+    session: Session, client: ClientView, token: AccessToken, grant_id: int | None
 ) -> None:
     access_tokens.revoke_access_token(session, token)
+    user_id = None
+    if grant_id is not None:
+        user_id = session.scalar(select(Grant.user_id).where(Grant.id == grant_id))
     audit.record(
         session,
         Tag.TOKEN_REVOKED,

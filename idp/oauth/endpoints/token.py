@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from idp.directory.clients.snapshot import ClientView
 from idp.oauth import client_auth
+from idp.oauth.dpop import once, proofs
+from idp.oauth.dpop.proofs import Proof
 from idp.oauth.grants import GrantRequest, GrantType
+from idp.oauth.holder import NO_HOLDER, Holder
 from idp.oauth.request import ProtocolRequest
-from idp.oauth.response import ProtocolResponse, json_response
-from idp.platform.errors import OAuthError
+from idp.oauth.response import NO_STORE, ProtocolResponse, json_response
+from idp.platform.errors import InvalidDpopProof, OAuthError
 from idp.platform.metrics.declarations import TOKENS
 from idp.platform.storage import Storage
 
@@ -17,12 +20,26 @@ async def token(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
     client = await client_auth.authenticate(storage, request)
     grant = find_grant(request, client)
     own = request.body.only(grant.parameters)
-    answer = await grant.answer(GrantRequest(request, storage, client, own))
+    proof = _proof(request, storage, client)
+    holder = NO_HOLDER if proof is None else Holder(jkt=proof.jkt)
+    answer = await grant.answer(GrantRequest(request, storage, client, own, holder, proof))
+    if proof is not None:
+        await once.spend(storage, proof)  # where the grant wrote nothing
     counts = storage.runtime.counts
     counts.add(TOKENS, grant.name, "reference" if client.access_token_is_reference else "jwt")
     if "refresh_token" in answer:
         counts.add(TOKENS, grant.name, "refresh")
+    if proof is not None and proof.headers:
+        return json_response(answer, headers={**NO_STORE, **proof.headers})
     return json_response(answer)
+
+
+def _proof(request: ProtocolRequest, storage: Storage, client: ClientView) -> Proof | None:
+    """Check the proof of a request; without one, tokens are for whoever has them (RFC 9449 5)."""
+    proof = proofs.of_request(storage, request)
+    if proof is None and client.dpop_bound_access_tokens:
+        raise InvalidDpopProof("The client must send a DPoP proof")
+    return proof
 
 
 def find_grant(request: ProtocolRequest, client: ClientView) -> GrantType:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from idp.claims import registry
-from idp.oauth import access_tokens, id_tokens
+from idp.claims.subject import subject_id
+from idp.oauth import access_tokens, id_tokens, possession
 from idp.oauth.access_tokens import AccessToken
 from idp.oauth.checks import scope as scopes
 from idp.oauth.request import ProtocolRequest
@@ -14,6 +15,7 @@ from idp.platform.errors import InvalidToken, OAuthError
 from idp.platform.secrets import digest
 from idp.platform.signing import signer
 from idp.platform.storage import Storage
+from idp.platform.web.authorization import BEARER, DPOP, Credential
 
 
 class InsufficientScopeError(OAuthError):
@@ -25,8 +27,12 @@ class InsufficientScopeError(OAuthError):
 
 async def userinfo(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
     """Return the claims about the person that the token's scopes release, as JSON or signed."""
-    bearer = read_bearer(request)
+    credential = read_credential(request)
+    bearer = credential[1]
     token = await access_tokens.recall_access_token(storage, request.issuer, bearer)
+    about_proof = await possession.check(
+        storage, request.issuer, token.cnf, credential, request.evidence
+    )
     if token.standing is None or "openid" not in token.scopes:
         raise InsufficientScopeError(
             "The token was not issued with the scope openid",
@@ -40,12 +46,16 @@ async def userinfo(request: ProtocolRequest, storage: Storage) -> ProtocolRespon
     )
     alg = token.client.userinfo_signed_response_alg
     if alg is None:
-        return json_response(claims)
+        return json_response(
+            claims, headers={**NO_STORE, **about_proof} if about_proof else NO_STORE
+        )
     claims = claims | {"iss": request.issuer.url, "aud": token.client.client_id}
     keys = await storage.look_up(signer.keys)
     signed = keys.sign(claims, alg=alg, typ="JWT")
     return ProtocolResponse(
-        200, {"Content-Type": "application/jwt", **NO_STORE}, signed.encode("ascii")
+        200,
+        {"Content-Type": "application/jwt", **NO_STORE, **about_proof},
+        signed.encode("ascii"),
     )
 
 
@@ -56,27 +66,25 @@ async def _claims(storage: Storage, token: AccessToken) -> dict[str, Any]:
     released = id_tokens.userinfo_names(scopes.retain(token.client, token.scopes))
     released |= id_tokens.requested_claims(token.client, standing.grant, "userinfo")
     claims = registry.collect(await standing.subject(storage, released), released)
-    claims["sub"] = str(standing.user.id)
+    claims["sub"] = subject_id(token.client, standing.user.id)
     return claims
 
 
-def read_bearer(request: ProtocolRequest) -> str:
+def read_credential(request: ProtocolRequest) -> Credential:
     """Read the access token from the header or a POSTed form, never from both (RFC 6750 2)."""
     if any(name == "access_token" for name, _ in request.query):
         message = "The access token must not be in the address"
         raise OAuthError(message)
-    header = request.authorization
+    credential = request.authorization
     in_form = None
     if request.method == "POST" and request.form:
         in_form = request.body.get("access_token")
-    if header is not None and in_form is not None:
+    if credential is not None and in_form is not None:
         message = "The access token was sent twice"
         raise OAuthError(message)
-    if header is not None:
-        scheme, _, value = header.partition(" ")
-        if scheme.lower() == "bearer" and value.strip():
-            return value.strip()
-    elif in_form is not None:
-        return in_form
+    if credential is not None and credential[0] in {BEARER, DPOP} and credential[1]:
+        return credential
+    if in_form is not None:
+        return BEARER, in_form
     # RFC 6750 3.1: no error code when no authentication was tried.
     raise InvalidToken(headers={"WWW-Authenticate": "Bearer"})

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from idp.directory.clients.snapshot import ClientView
+from idp.oauth.dpop.proofs import Proof
+from idp.oauth.holder import NO_HOLDER, Holder
 from idp.oauth.request import Parameters, ProtocolRequest
 from idp.platform.storage import Storage
 
@@ -19,6 +21,10 @@ class GrantRequest:
     storage: Storage
     client: ClientView
     parameters: Parameters
+    holder: Holder = NO_HOLDER
+    """Whom access tokens are for."""
+    proof: Proof | None = None
+    """What the request proves it by; a change is written with its use (`dpop.once`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,7 @@ class GrantType:
 
 def token_answer(
     access_token: str,
+    holder: Holder,
     expires_in: int,
     scope: str,
     refresh_token: str | None = None,
@@ -40,7 +47,7 @@ def token_answer(
     """Return the members of a token response (RFC 6749 5.1); absent ones are left out."""
     members: dict[str, Any] = {
         "access_token": access_token,
-        "token_type": "Bearer",
+        "token_type": holder.token_type,
         "expires_in": expires_in,
         "scope": scope,
     }

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from idp.oauth import access_tokens, grant_state, refresh_tokens
 from idp.oauth.checks import pkce
 from idp.oauth.checks import scope as scopes
+from idp.oauth.dpop import once
 from idp.oauth.grant_state import HeldGrant, StandingGrant
 from idp.oauth.grants import GrantRequest, GrantType, issuing
 from idp.oauth.models import AuthorizationCode, Grant, RefreshFamily
@@ -46,6 +47,8 @@ async def answer(token_request: GrantRequest) -> Mapping[str, Any]:
         raise await storage.in_session(_reused, grant, client.client_id)
     if code.expires_at <= clock.now():
         raise InvalidGrant(debug="code expired")
+    if code.dpop_jkt not in {None, token_request.holder.jkt}:
+        raise InvalidGrant("The code was asked for the holder of another key")
     _check_redirect_uri(code, parameters)
     pkce.prove(code.code_challenge, parameters.get("code_verifier"))
     if standing is None:
@@ -65,10 +68,13 @@ async def answer(token_request: GrantRequest) -> Mapping[str, Any]:
     refresh_token = None
     if granted.is_offline:
         keyring = storage.runtime.keyring
-        refresh_token, columns = refresh_tokens.first(keyring, client, grant.id, granted)
+        refresh_token, columns = refresh_tokens.first(
+            keyring, client, grant.id, granted, token_request.holder
+        )
         changes |= columns
     spend = _SPEND if refresh_token is None else _SPEND_FOR_REFRESH
-    if await storage.write(spend, changes) is None:  # another request was faster
+    spent = await once.write(storage, token_request.proof, spend, changes)
+    if spent is None:  # another request was faster
         raise await storage.in_session(_reused, grant, client.client_id)
     return issued.answer(refresh_token)
 
@@ -80,6 +86,7 @@ class _Code:
     id: int
     redirect_uri: str
     code_challenge: str | None
+    dpop_jkt: str | None
     nonce: str | None
     expires_at: datetime
     used_at: datetime | None

@@ -28,8 +28,11 @@ async def answer(token_request: GrantRequest) -> Mapping[str, Any]:
         raise OAuthError(message, code="invalid_scope")
     issuer = token_request.request.issuer
     granted = scopes.narrow(granted, token_request.parameters.all("resource"), issuer.url)
-    token = await access_tokens.issue_access_token(token_request.storage, issuer, client, granted)
-    return token_answer(token, client.access_token_lifetime, " ".join(granted.names))
+    holder = token_request.holder
+    token = await access_tokens.issue_access_token(
+        token_request.storage, issuer, client, granted, holder
+    )
+    return token_answer(token, holder, client.access_token_lifetime, " ".join(granted.names))
 
 
 GRANT = GrantType("client_credentials", frozenset({"scope", "resource"}), answer)

@@ -10,6 +10,7 @@ from idp.oauth import access_tokens, id_tokens
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.grant_state import StandingGrant
 from idp.oauth.grants import GrantRequest, token_answer
+from idp.oauth.holder import Holder
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 
@@ -19,6 +20,7 @@ class IssuedTokens:
     """Tokens that are signed but not handed out: what they hang on is still to be written."""
 
     access_token: str
+    holder: Holder
     id_token: str | None
     expires_in: int
     scope: str
@@ -26,7 +28,12 @@ class IssuedTokens:
     def answer(self, refresh_token: str | None) -> Mapping[str, Any]:
         """Hand the tokens out."""
         return token_answer(
-            self.access_token, self.expires_in, self.scope, refresh_token, self.id_token
+            self.access_token,
+            self.holder,
+            self.expires_in,
+            self.scope,
+            refresh_token,
+            self.id_token,
         )
 
 
@@ -48,15 +55,15 @@ async def issue(
         token_request.request.issuer,
     )
     access_token = await access_tokens.issue_access_token(
-        storage, issuer, client, narrowed, standing=standing
+        storage, issuer, client, narrowed, token_request.holder, standing=standing
     )
     id_token = None
     if narrowed.is_openid:
         id_token = await id_tokens.issue_id_token(
             storage, issuer, client, granted, standing, nonce=nonce, access_token=access_token
         )
-    lifetime = client.access_token_lifetime
-    return IssuedTokens(access_token, id_token, lifetime, " ".join(narrowed.names))
+    lifetime, scope = client.access_token_lifetime, " ".join(narrowed.names)
+    return IssuedTokens(access_token, token_request.holder, id_token, lifetime, scope)
 
 
 def event(token_request: GrantRequest, tag: Tag) -> dict[str, Any]:

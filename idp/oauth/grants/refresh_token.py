@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from idp.directory.clients.snapshot import ClientView
-from idp.oauth import access_tokens, refresh_tokens
+from idp.oauth import access_tokens, refresh_rules, refresh_tokens
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.scope import ValidatedScopes
+from idp.oauth.dpop import once
 from idp.oauth.grant_state import HeldGrant, StandingGrant
 from idp.oauth.grants import GrantRequest, GrantType, issuing
 from idp.oauth.refresh_rules import Outcome
@@ -43,6 +44,8 @@ async def answer(token_request: GrantRequest) -> Mapping[str, Any]:
     outcome = token.decide(client)
     if outcome in {Outcome.EXPIRED, Outcome.UNKNOWN}:
         raise InvalidGrant(debug=f"refresh token {outcome.name.lower()}")
+    if not refresh_rules.is_held(token.family, token_request.holder):
+        raise InvalidGrant("The refresh token is bound to another key")
     if standing is None:
         raise InvalidGrant(debug="grant ended")
     granted = scopes.retain(client, token.family.scopes)
@@ -63,9 +66,17 @@ async def _rotate_at_once(token_request: GrantRequest) -> Mapping[str, Any] | No
     text = parameters.require("refresh_token")
     if parameters.get("scope") is not None or parameters.all("resource"):
         return None
+    if token_request.holder.jkt is None and client.may_need_proof:
+        return None  # before anything is written it must be known which APIs the token is for
     event = issuing.event(token_request, Tag.TOKEN_REFRESHED)
     rotated = await refresh_tokens.rotate_standing(
-        token_request.storage, token_request.request.issuer, client, text, event
+        token_request.storage,
+        token_request.request.issuer,
+        client,
+        text,
+        event,
+        holder=token_request.holder,
+        proof=token_request.proof,
     )
     if rotated is None:
         return None
@@ -97,13 +108,15 @@ async def _rotate(
     token_request: GrantRequest, token: Presented, outcome: Outcome, standing: StandingGrant
 ) -> str:
     """Record the refresh and return the refresh token to use from now on."""
-    storage, client = token_request.storage, token_request.client
+    storage, client, proof = token_request.storage, token_request.client, token_request.proof
     event = issuing.trail(token_request, standing, Tag.TOKEN_REFRESHED)
     if outcome is Outcome.KEEP:
+        if proof is not None:
+            await once.spend(storage, proof)
         await storage.in_session(_keep, client, token, event)
         return token.token.text
     if outcome is Outcome.ROTATE:
-        successor = await refresh_tokens.rotate(storage, client, token, event)
+        successor = await refresh_tokens.rotate(storage, client, token, event, proof)
         if successor is not None:
             return successor
         # Another request was faster, a moment ago.
@@ -112,6 +125,8 @@ async def _rotate(
             token = again[0]
             outcome = token.decide(client)
     if outcome is Outcome.REPEAT:
+        if proof is not None:
+            await once.spend(storage, proof)
         successor = await storage.in_session(_repeat, token, event)
         if successor is not None:
             return successor

@@ -55,6 +55,8 @@ class Tag(StrEnum):
     CODE_ISSUED = "client:code:issued"
     CODE_REUSED = "client:code:reused"
     GRANT_REVOKED = "client:grant:revoked"
+    PROOF_REPLAYED = "client:proof:replayed"
+    REQUEST_PUSHED = "client:request:pushed"
     REFRESH_REUSED = "client:refresh-token:reused"
     TOKEN_ISSUED = "client:token:issued"
     TOKEN_REFRESHED = "client:token:refreshed"
@@ -155,5 +157,8 @@ class Tag(StrEnum):
     TOKEN_MADE = "system:token:made"
 
 
-FREQUENT = (Tag.CODE_ISSUED, Tag.TOKEN_ISSUED, Tag.TOKEN_REFRESHED, Tag.TOKEN_REVOKED)
+FREQUENT = (
+    *(Tag.CODE_ISSUED, Tag.REQUEST_PUSHED),
+    *(Tag.TOKEN_ISSUED, Tag.TOKEN_REFRESHED, Tag.TOKEN_REVOKED),
+)
 """What clients do all the time; `IDP_AUDIT_TOKEN_DAYS` says how long such events are kept."""

@@ -26,19 +26,22 @@ class Expiry:
 
     column: InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None]
     keep_seconds: int
+    batch: int | None = None
+    """How many rows go at a time; None: as many as usual."""
 
 
 def run(runtime: Runtime, stop: threading.Event, expiries: Sequence[Expiry]) -> int:
     """Remove everything that is over now, batch by batch, and return the number of rows."""
     total = 0
     for expiry in expiries:
-        removed = BATCH
-        while removed == BATCH and not stop.is_set():
+        batch = expiry.batch or BATCH
+        removed = batch
+        while removed == batch and not stop.is_set():
             with runtime.sessions() as session:
-                removed = remove_batch(session, expiry)
+                removed = remove_batch(session, expiry, limit=batch)
                 session.commit()
             total += removed
-            if removed == BATCH:
+            if removed == batch:
                 stop.wait(PAUSE_SECONDS)
     return total
 

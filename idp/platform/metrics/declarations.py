@@ -90,17 +90,17 @@ REFUSALS = _counter(
     error="""
         access_denied account_selection_required consent_required interaction_required
         invalid_client invalid_grant invalid_request invalid_request_object invalid_request_uri
-        invalid_scope invalid_target invalid_token insufficient_scope login_required
-        request_not_supported request_uri_not_supported registration_not_supported
+        invalid_dpop_proof invalid_scope invalid_target invalid_token insufficient_scope
+        login_required request_not_supported request_uri_not_supported registration_not_supported
         server_error temporarily_unavailable unauthorized_client unsupported_grant_type
-        unsupported_response_type unsupported_token_type
+        unsupported_response_type unsupported_token_type use_dpop_nonce
     """,
 )
 REPLAYS = _counter(
     "idp_replays_total",
-    "Codes, refresh tokens and client assertions that came a second time.",
+    "Codes, refresh tokens, client assertions and DPoP proofs that came a second time.",
     "kind",
-    kind="code refresh assertion",
+    kind="code refresh assertion proof",
 )
 DELAYS = _counter(
     "idp_delays_total",

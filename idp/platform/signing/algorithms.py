@@ -111,6 +111,15 @@ ALGORITHMS = {
 }
 
 
+_NAMES = {name: name for name in ALGORITHMS} | {"Ed25519": "EdDSA"}
+"""Names that others use of algorithms; RFC 9864 has another one for EdDSA with Ed25519."""
+
+
+def canonical(name: object) -> str | None:
+    """Return our name of an algorithm that others name; None: it is not one of ours."""
+    return _NAMES.get(name) if isinstance(name, str) else None
+
+
 def dump_private(key: PrivateKey) -> bytes:
     """Write a private key as PKCS #8."""
     return key.private_bytes(

@@ -11,7 +11,7 @@ from joserfc.jws import JWSRegistry
 
 from idp.platform.errors import InvalidToken
 from idp.platform.signing import compact
-from idp.platform.signing.algorithms import ALGORITHMS
+from idp.platform.signing.algorithms import ALGORITHMS, canonical
 
 MAX_KEYS = 50
 MIN_RSA_BITS = 2048
@@ -50,7 +50,7 @@ def verify_foreign(
     except compact.MalformedError as problem:
         raise InvalidToken(debug=str(problem)) from None
     header = token.header
-    alg = header.get("alg")
+    alg = canonical(header.get("alg")) or header.get("alg")
     if not isinstance(alg, str) or alg not in algorithms or alg not in _ASYMMETRIC:
         raise InvalidToken(debug="algorithm not allowed")
     if not _REFUSED_HEADERS.isdisjoint(header):
@@ -95,7 +95,7 @@ def _fits(jwk: Mapping[str, Any], alg: str) -> bool:
         and jwk.get("use", "sig") == "sig"
         and isinstance(operations, list)
         and "verify" in operations
-        and jwk.get("alg", alg) == alg
+        and alg in {jwk.get("alg", alg), canonical(jwk.get("alg"))}
         and (curve is None or jwk.get("crv") == curve)
         and (alg != "EdDSA" or jwk.get("crv") == "Ed25519")
     )

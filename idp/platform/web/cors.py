@@ -9,7 +9,10 @@ import re
 
 from idp.platform.web.visit import Answer
 
-EXPOSED = "ETag, Idempotent-Replayed, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id"
+EXPOSED = (
+    "DPoP-Nonce, ETag, Idempotent-Replayed, Link, Location, Retry-After, WWW-Authenticate, "
+    "X-Request-Id"
+)
 ANYBODY = (("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", EXPOSED))
 """On what is public, and on refusals that come before the client is known."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar
+from urllib.parse import quote
 
-from flask import current_app, g, request
+from flask import Response, after_this_request, current_app, g, request
 from sqlalchemy.orm import Session
 
 from idp.platform.errors import (
@@ -21,6 +22,8 @@ from idp.platform.errors import (
 from idp.platform.issuer import PLATFORM_TENANT_ID, Issuer
 from idp.platform.permission_codes import covering
 from idp.platform.runtime import context_of
+from idp.platform.web import authorization
+from idp.platform.web.authorization import BEARER, DPOP, Credential, Evidence
 from idp.platform.web.views import current_issuer, database
 
 P = ParamSpec("P")
@@ -53,6 +56,8 @@ class Principal:
     token_scopes: tuple[str, ...] = ()
     """Everything that the token is for, at other APIs too; no gate opens for that."""
     audience: tuple[str, ...] = ()
+    cnf: Mapping[str, Any] | None = None
+    """The key that the token is bound to (RFC 7800 3)."""
 
     @property
     def own_tenant_id(self) -> int | None:
@@ -105,7 +110,10 @@ class LacksLevel(Protocol):
 class Gate:
     """What the gate asks of wings above; plugged in when the application starts."""
 
-    authenticate: Callable[[Session, Issuer, str], Principal]
+    authenticate: Callable[
+        [Session, Issuer, Credential, Evidence], tuple[Principal, Mapping[str, str]]
+    ]
+    """Returns the caller, and headers for the answer."""
     has_permission: HasPermission
     permitting_tenants: PermittingTenants
     lacks_level: LacksLevel
@@ -205,16 +213,31 @@ def check_permission_in(permission: str, tenant_ids: Collection[int]) -> None:
 
 
 def _authenticate() -> Principal:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
+    credential = authorization.read(request.headers.get("Authorization"))
+    if credential is None or credential[0] not in {BEARER, DPOP}:
         # RFC 6750 3.1: without credentials the answer names no error.
         raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="idp"'})
     gate: Gate = current_app.extensions[EXTENSION]
+    issuer = current_issuer()
     try:
-        return gate.authenticate(database(), current_issuer(), token.strip())
+        principal, headers = gate.authenticate(database(), issuer, credential, _evidence(issuer))
     except InvalidToken as problem:
         problem.headers.setdefault("WWW-Authenticate", 'Bearer realm="idp", error="invalid_token"')
         raise
+    if headers:
+        after_this_request(lambda response: _with_headers(response, headers))
+    return principal
+
+
+def _evidence(issuer: Issuer) -> Evidence:
+    path = quote(request.path)
+    addresses = (issuer.url + path, f"{request.scheme}://{request.host}{path}")
+    return Evidence(request.headers.get("DPoP"), request.method, addresses)
+
+
+def _with_headers(response: Response, headers: Mapping[str, str]) -> Response:
+    response.headers.update(headers)
+    return response
 
 
 def _sign_trail(principal: Principal) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, selectinload
 from idp.directory import levels
 from idp.directory.bundles import service as bundles
 from idp.directory.levels import SignIn
+from idp.directory.product import DPOP_REQUIRED
 from idp.directory.resources.models import ApiResource, ApiResourceProperty
 from idp.platform import clock, runtime
 from idp.platform.cache import Lookup, looked_up
@@ -80,6 +81,8 @@ class Rule:
     """One of them must admit the call; None: the version is in no product."""
     required_acr: str | None = None
     """Level that a person must have signed in with; None: any."""
+    needs_proof: bool = False
+    """Whether tokens must be bound to a key."""
     max_age: int | None = None
     """Seconds since a person signed in; None: any number."""
 
@@ -90,7 +93,7 @@ class Gatekeeper:
 
     quotas_of: Lookup[..., Quotas] = quotas_of_bundle
 
-    async def __call__(
+    async def __call__(  # noqa: PLR0913 - each by its name
         self,
         storage: Storage,
         aid: str,
@@ -101,6 +104,7 @@ class Gatekeeper:
         client_tenant_id: int | None,
         tenant_id: int | None,
         sign_in: SignIn | None,
+        is_bound: bool,
     ) -> str:
         """Admit and count a call and name its upstream, or refuse it."""
         rule = await storage.look_up(find, aid) if aid else None
@@ -109,6 +113,8 @@ class Gatekeeper:
         # An audience may also be an issuer's address; the name alone proves nothing.
         if rule.audience not in audience or rule.tenant_id not in {None, client_tenant_id}:
             raise InvalidToken("The token is for a different API")
+        if rule.needs_proof and not is_bound:
+            raise InvalidToken("This API requires a token that is bound to a key", headers=_DPOP)
         if rule.scope is not None and rule.scope not in scopes:
             raise _insufficient(rule.scope)
         if rule.needs_person and sign_in is None:
@@ -187,13 +193,18 @@ def find(session: Session, aid: str) -> Rule | None:
     )
 
 
+_DPOP = {"WWW-Authenticate": 'DPoP error="invalid_token"'}
+"""Challenge of an API whose tokens are bound to a key (RFC 9449 7.1)."""
+
+
 def _demands(session: Session, api_row_id: int) -> dict[str, Any]:
-    """Return what an API demands of the sign-ins of people."""
+    """Return what an API demands of the sign-ins of people, and of tokens."""
     query = select(ApiResourceProperty).where(ApiResourceProperty.api_resource_id == api_row_id)
     properties = {row.key: row.value for row in session.scalars(query)}
     max_age = properties.get("max_age")
     return {
         "required_acr": properties.get("required_acr"),
+        "needs_proof": properties.get(DPOP_REQUIRED) == "true",
         "max_age": None if max_age is None else int(max_age),
     }
 

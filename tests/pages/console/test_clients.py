@@ -18,6 +18,7 @@ from idp.directory.clients.models import Client, ClientOwner, ClientSecret
 from idp.oauth.models import Grant
 from idp.platform.audit.tags import Tag
 from tests.api.center import statements
+from tests.client_keys import ClientKey
 from tests.pages.browsing import HTML, csrf_token, events, readable, send, submit
 from tests.protocol import (
     CALLBACK,
@@ -550,6 +551,28 @@ def test_the_wizard_makes_a_client_of_each_kind(client, session, admin, kind):
         assert token.json["scope"] == "orders.read"
     if kind == "spa":
         assert [origin.origin for origin in made.cors_origins] == ["https://app.example"]
+
+
+@pytest.mark.parametrize("kind", ["web", "service"])
+@pytest.mark.parametrize("profile", ["fapi2", "fapi2_message_signing"])
+def test_the_wizard_makes_a_client_for_a_bank(client, session, admin, kind, profile):
+    add_api(session, scopes=("orders.read",))
+    form = {
+        "client_id": "bank",
+        "redirect_uris": CALLBACK,
+        "scopes": ["orders.read"],
+        "security_profile": profile,
+    }
+    address = f"{LIST}/new?kind={kind}"
+    refused = submit(client, address, form)
+    assert refused.status_code == 400
+    assert "private_key_jwt requires jwks" in readable(refused)
+    answer = submit(client, address, {**form, "jwks": json.dumps(ClientKey().jwks)})
+    assert answer.status_code == 303, readable(answer)
+    made = row(session, "bank")
+    assert made.security_profile == profile
+    assert made.token_endpoint_auth_method == "private_key_jwt"
+    assert made.secrets == []
 
 
 def test_offline_access_is_a_choice(client, session, admin):

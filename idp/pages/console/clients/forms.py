@@ -55,6 +55,16 @@ def _algorithm(title: Any, usual: Any) -> SelectField:
     return _choice(title, {"": usual, **{name: name for name in ALGORITHMS}})
 
 
+def _profile(usual: Any) -> SelectField:
+    """Return the field of a setting that the service checks; some forms leave it out."""
+    choices = {
+        "": usual,
+        product.FAPI2: _("FAPI 2.0 Security Profile"),
+        product.FAPI2_MESSAGE_SIGNING: _("FAPI 2.0 Message Signing"),
+    }
+    return SelectField(_("Security profile"), choices=_choices(choices), validate_choice=False)
+
+
 class EditForm(Form):
     """A tab of a client: some of its settings and lists.
 
@@ -123,6 +133,9 @@ class SettingsForm(EditForm):
         *("application_type", "require_pkce", "require_consent", "allow_remember_consent"),
         *("consent_lifetime", "default_max_age", "require_acr", "token_endpoint_auth_method"),
         *("token_endpoint_auth_signing_alg", "jwks", "jwks_uri", "strict_assertion_audience"),
+        *("security_profile", "dpop_bound_access_tokens"),
+        *("require_pushed_authorization_requests", "require_signed_request_object"),
+        *("request_object_signing_alg", "response_modes", "authorization_signed_response_alg"),
     )
 
     client_name = _line(_("Display name"), 200)
@@ -155,6 +168,15 @@ class SettingsForm(EditForm):
     jwks = _area(_("Public keys (JSON Web Key Set)"), 30_000)
     jwks_uri = _line(_("Address of the public keys"))
     strict_assertion_audience = BooleanField(_("Client assertions name the issuer only"))
+    security_profile = _profile(_("none"))
+    dpop_bound_access_tokens = BooleanField(_("Tokens are bound to a key of the client (DPoP)"))
+    require_pushed_authorization_requests = BooleanField(_("Sign-in requests are pushed"))
+    require_signed_request_object = BooleanField(_("Sign-in requests are signed"))
+    request_object_signing_alg = _algorithm(_("Signature of sign-in requests"), _("any"))
+    response_modes = _line(_("Response modes"), 200)
+    authorization_signed_response_alg = _algorithm(
+        _("Signature of sign-in answers"), _("none, unless a response mode asks for it")
+    )
 
     @classmethod
     def shown(cls, client: Client) -> dict[str, Any]:
@@ -289,6 +311,12 @@ class NameForm(Form):
 class NewClientForm(NameForm):
     """A new client of a kind."""
 
+    keys = ("security_profile", "jwks", "jwks_uri")
+    """Settings of clients that keep to a security profile, which have keys and no secret."""
+
+    security_profile = _profile(_("none, a secret is enough"))
+    jwks = _area(_("Public keys (JSON Web Key Set)"), 30_000)
+    jwks_uri = _line(_("Address of the public keys"))
     redirect_uris = _area(_("Redirect addresses"))
     post_logout_redirect_uris = _area(_("Addresses after signing out"))
     scopes = SelectMultipleField(_("Scopes"), choices=[], validate_choice=False)
@@ -347,6 +375,8 @@ def _as_text(value: Any) -> Any:
         return value
     if isinstance(value, dict):
         return json.dumps(value, indent=2)
+    if isinstance(value, list):
+        return " ".join(value)
     return "" if value is None else str(value)
 
 

@@ -41,6 +41,8 @@ class Kind:
     has_pages: bool = True
     has_offline: bool = False
     """Whether the refresh token is a choice."""
+    has_secret: bool = False
+    """Whether it can keep a secret, or keys."""
 
 
 CODE = (_("Authorization code with PKCE"), _("the safe way to sign people in"))
@@ -53,6 +55,7 @@ KINDS = {
         ("Flask", "Spring", ".NET"),
         (CODE, SECRET),
         has_offline=True,
+        has_secret=True,
     ),
     "spa": Kind(
         _("Single-page application"),
@@ -76,6 +79,7 @@ KINDS = {
         ("cron", "worker"),
         ((_("Client credentials"), _("it asks for tokens by itself")), SECRET),
         has_pages=False,
+        has_secret=True,
     ),
 }
 
@@ -107,13 +111,16 @@ def create(workspace: Workspace) -> Response:
     settings: dict[str, Any] = {}
     if KINDS[kind].has_offline:
         settings["allow_offline_access"] = bool(form.allow_offline_access.data)
+    if KINDS[kind].has_secret:
+        settings |= {name: form[name].data for name in form.keys if form[name].data}
+    has_secret = not preset.is_public and "security_profile" not in settings
     described = NewClient(
         client_id=(form.client_id.data or "").strip(),
         client_name=form.client_name.data or None,
         scopes=form.scopes.data or (),
         redirect_uris=lines_of(form.redirect_uris.data) if KINDS[kind].has_pages else (),
         post_logout_redirect_uris=lines_of(form.post_logout_redirect_uris.data),
-        secret=None if preset.is_public else random_token(),
+        secret=random_token() if has_secret else None,
         settings=settings,
     )
     spec = clients.spec_of(presets.fill(described, kind))

@@ -13,11 +13,14 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    column,
     exists,
     func,
     insert,
     literal,
     select,
+    table,
+    update,
 )
 from sqlalchemy import cast as cast_to
 from sqlalchemy.orm import aliased
@@ -31,11 +34,11 @@ from idp.directory.roles.models import Role
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.users.models import User
 from idp.oauth import visitor as visitors
-from idp.oauth.authorization_request import Approved, ValidatedRequest
+from idp.oauth.authorization.validated import Approved, ValidatedRequest
 from idp.oauth.checks.levels import LevelRequest
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.id_tokens import may_request
-from idp.oauth.models import AuthorizationCode, Grant
+from idp.oauth.models import AuthorizationCode, Grant, PushedRequest, SessionClient
 from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
@@ -58,13 +61,15 @@ def values(
         "user_id": visitor.user_id,
         "client_id": client.row_id,
         "tenant_id": approved.tenant_id,
-        "issuer_tenant_id": validated.back.issuer.tenant_id,
+        "issuer_tenant_id": validated.issuer.tenant_id,
         "session_id": visitor.session_id,
         "sid": visitor.sid,
         "security_stamp": visitor.security_stamp,
         "auth_time": visitor.auth_time,
         "acr": validated.levels.stated(visitor.acr),
         "amr": visitor.amr,
+        "session_client__session_id": visitor.session_id,
+        "session_client__sid_sent": visitor.sid,
         **audit.columns(
             storage.context,
             Tag.CODE_ISSUED,
@@ -90,9 +95,12 @@ def _values_of_request(
         "created_at": now,
         "expires_at": _end_of_grant(validated.client, granted, now),
         "authorization_code__code_hash": digest(code),
-        "authorization_code__redirect_uri": validated.back.uri,
+        "authorization_code__redirect_uri": validated.redirect_uri,
         "authorization_code__code_challenge": validated.code_challenge,
+        "authorization_code__dpop_jkt": validated.dpop_jkt,
         "authorization_code__nonce": validated.nonce,
+        "session_client__client_id": validated.client.row_id,
+        "session_client__last_at": now,
         "authorization_code__expires_at": now
         + timedelta(seconds=validated.client.authorization_code_lifetime),
     }
@@ -112,10 +120,45 @@ def _target(grant: Any) -> ColumnElement[str]:
 GRANT = AtomicWrite(
     new_row(Grant, *_FOUND, *_KNOWN),
     AuthorizationCode,
+    SessionClient,
     AuditEvent,
     grant_id=lambda grant: grant.id,
     target=_target,
 )
+
+
+# Of these columns alone: SQLAlchemy would set others that have the names of values, too.
+_PUSHED = table(
+    PushedRequest.__tablename__,
+    column("id", BigInt),
+    column("used_at", PushedRequest.__table__.c.used_at.type),
+)
+_SPENT = (
+    update(_PUSHED)
+    .where(_PUSHED.c.id == bindparam("pushed_id", type_=BigInt), _PUSHED.c.used_at.is_(None))
+    .values(used_at=bindparam("created_at", type_=_PUSHED.c.used_at.type))
+    .returning(_PUSHED.c.id)
+    .cte("spent")
+)
+GRANT_OF_PUSHED = AtomicWrite(
+    insert(cast("Table", Grant.__table__)).from_select(
+        [*_FOUND, *_KNOWN],
+        select(
+            *(bindparam(name, type_=Grant.__table__.c[name].type) for name in (*_FOUND, *_KNOWN))
+        ).select_from(_SPENT),
+        include_defaults=False,
+    ),
+    AuthorizationCode,
+    SessionClient,
+    AuditEvent,
+    found=(Grant.user_id,),
+    grant_id=lambda grant: grant.id,
+    target=_target,
+)
+"""The same, and the pushed request `pushed_id` is spent: there is no grant if it was before.
+
+PostgreSQL only: see `Storage.write_and_read`.
+"""
 
 
 async def grant_at_once(
@@ -137,7 +180,7 @@ async def grant_at_once(
     max_age = validated.max_age
     given = {
         **_values_of_request(validated, validated.scopes, None, code),
-        **visitors.live_values(validated.back.issuer, cookie),
+        **visitors.live_values(validated.issuer, cookie),
         **audit.columns(storage.context, Tag.CODE_ISSUED, client_id=client.client_id),
         "client_id": client.row_id,
         "only_tenant": validated.tenant_id if client.tenant_id is None else client.tenant_id,
@@ -163,7 +206,7 @@ async def _policy_of(storage: Storage, validated: ValidatedRequest) -> _Policy |
     """Return what policies require, from memory; None: it depends on the roles of the person."""
     if not await storage.look_up(policies.any_level):
         return _Policy(NOTHING, is_of_tenant=True)
-    client, issuer_id = validated.client, validated.back.issuer.tenant_id
+    client, issuer_id = validated.client, validated.issuer.tenant_id
     known = validated.tenant_id if client.tenant_id is None else client.tenant_id
     tenant_id = PLATFORM_TENANT_ID if known is None else known
     with_roles = await storage.look_up(policies.with_roles)
@@ -269,12 +312,15 @@ def _at_once(*conditions: ColumnElement[bool]) -> AtomicWrite:
             [*_FOUND, *_KNOWN], found, include_defaults=False
         ),
         AuthorizationCode,
+        SessionClient,
         AuditEvent,
-        found=(Grant.user_id, Grant.tenant_id),
+        found=(Grant.user_id, Grant.tenant_id, Grant.session_id, Grant.sid),
         grant_id=lambda grant: grant.id,
         target=_target,
         user_id=lambda grant: grant.grant_user_id,
         tenant_id=lambda grant: grant.grant_tenant_id,
+        session_id=lambda grant: grant.grant_session_id,
+        sid_sent=lambda grant: grant.grant_sid,
     )
 
 

@@ -1,0 +1,56 @@
+"""JWTs that a client signed: assertions and authorization requests."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, TypeGuard
+
+from sqlalchemy.orm import Session
+
+from idp.directory.clients import profiles
+from idp.directory.clients.snapshot import ClientView
+from idp.platform import clock, runtime
+from idp.platform.errors import InvalidToken
+from idp.platform.signing.algorithms import ALGORITHMS
+from idp.platform.signing.foreign import UnknownKeyError, verify_foreign
+
+CLOCK_SKEW_SECONDS = 10
+"""By how much the clocks of clients may differ from ours."""
+
+
+def verify(
+    session: Session, client: ClientView, unverified_jwt: str, alg: str | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return header and claims of a JWT that one of the client's keys signed.
+
+    InvalidToken when none did; Busy or another Problem when the keys cannot be had. They are
+    fetched again for an unknown key. Without `alg` any algorithm that is offered is accepted.
+    """
+    algorithms: Collection[str] = (alg,) if alg is not None else _algorithms(client)
+    if client.jwks is not None:
+        return verify_foreign(unverified_jwt, client.jwks, algorithms=algorithms)
+    if client.jwks_uri is None:
+        raise InvalidToken(debug="the client has no keys")
+    fetcher = runtime.of(session).fetcher
+    keys = fetcher.get_json(client.jwks_uri)
+    try:
+        return verify_foreign(unverified_jwt, keys, algorithms=algorithms)
+    except UnknownKeyError:
+        keys = fetcher.get_json(client.jwks_uri, refresh=True)
+        return verify_foreign(unverified_jwt, keys, algorithms=algorithms)
+
+
+def _algorithms(client: ClientView) -> Collection[str]:
+    return ALGORITHMS if client.security_profile is None else profiles.ALGORITHMS
+
+
+def has_begun(claim: Any) -> bool:
+    """Return whether `nbf` or `iat` is absent or in the past, as far as clocks agree."""
+    if claim is None:
+        return True
+    return is_time(claim) and claim <= clock.timestamp() + CLOCK_SKEW_SECONDS
+
+
+def is_time(claim: Any) -> TypeGuard[float]:
+    """Return whether a claim is a NumericDate (RFC 7519 2)."""
+    return isinstance(claim, int | float) and not isinstance(claim, bool)

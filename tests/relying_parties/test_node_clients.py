@@ -1,0 +1,98 @@
+"""Clients of others for Node that bind their tokens to a key, unchanged, against a server."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import npm, protocol
+from tests.conformance.browser import Arrival, Browser, Person
+from tests.conformance.provider import Provider, add_full_person, own_database, running
+from tests.conftest import Run
+from tests.servers import clean_environment
+
+pytestmark = pytest.mark.no_database  # what is examined stands outside the provider
+
+HERE = Path(__file__).parent / "npm"
+LIBRARIES = ("openid_client", "oauth4webapi")
+
+
+@pytest.fixture(scope="module")
+def programs() -> Path:
+    """Install the libraries; return the folder with the programs that use them."""
+    folder = npm.installed((HERE / "package.json").read_bytes()).parent
+    for program in HERE.glob("*.mjs"):
+        shutil.copyfile(program, folder / program.name)
+    return folder
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["free", "nonces"])
+def demanding(
+    request: pytest.FixtureRequest,
+    run: Run,
+    pytestconfig: pytest.Config,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Provider]:
+    """Run a provider that asks every proof for a nonce, and one that does not."""
+    folder = tmp_path_factory.mktemp("demanding")
+    with (
+        own_database(run, pytestconfig, folder) as url,
+        running(url, folder, dpop_nonce=request.param) as provider,
+    ):
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def clerk(demanding: Provider) -> Person:
+    return add_full_person(demanding, "clerk")
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("is_public", [True, False], ids=["public", "confidential"])
+def test_a_library_binds_its_tokens_by_itself(
+    demanding: Provider, programs: Path, clerk: Person, library: str, is_public: bool
+) -> None:
+    alg = "EdDSA" if is_public and library == "oauth4webapi" else "ES256"
+    name = f"{library}-{is_public}"
+    with demanding.sessions() as session:
+        app = protocol.register(session, name, public=is_public, dpop_bound_access_tokens=True)
+    arguments = (demanding.url, name, app.secret or "", protocol.CALLBACK, alg)
+    process = subprocess.Popen(
+        [npm.NODE, f"{library}.mjs", *map(_node_alg, arguments)],
+        cwd=programs,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_environment(),
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    address = process.stdout.readline().strip()
+    if not address:
+        pytest.fail(process.stderr.read())
+    with Browser(demanding.url) as browser:
+        stop = browser.answer(browser.open(address), clerk)
+    assert isinstance(stop, Arrival), stop
+    output, errors = process.communicate(stop.url + "\n", timeout=60)
+    assert process.returncode == 0, errors
+    result = json.loads(output)
+    assert [kind.lower() for kind in result["types"]] == ["dpop", "dpop"]
+    assert result["sub"] == str(clerk.id)
+    assert protocol.payload(result["access_token"])["cnf"].keys() == {"jkt"}
+    stolen = demanding.http.get(
+        demanding.metadata["userinfo_endpoint"],
+        headers=protocol.bearer(result["access_token"]),
+    )
+    assert stolen.status_code == 401
+
+
+def _node_alg(argument: str) -> str:
+    """Write the name that these libraries have for EdDSA, that of RFC 9864."""
+    return "Ed25519" if argument == "EdDSA" else argument
