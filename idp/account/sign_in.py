@@ -436,10 +436,7 @@ def start(
     it was the password, just now.
     """
     proven = proven or Proven()
-    own = tenants.memberships(session, user.id, issuer)
-    if len(own) == 1:
-        # The person will not be asked to choose an organisation.
-        tenants.confirm_member(session, own[0].id, user.id)
+    tenants.confirm_only_member(session, user.id, issuer)
     level, amr = level_of(proven.proofs), amr_of(proven.proofs)
     now = clock.now()
     mfa_at = None if level == levels.PWD else now
