@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import delete, insert, select, update
 
 from idp.directory.actor import OPERATOR
+from idp.directory.devices.models import DeviceUser
 from idp.directory.factors import enrolment, recovery
 from idp.directory.factors.models import Totp
 from idp.directory.policies import management
@@ -536,8 +536,7 @@ def test_what_ends_a_remembered_device_ends_what_it_spared_sessions(
         session.execute(update(BrowserSession).values(mfa_at=None))
         session.commit()
     elif how == "remove":
-        found = re.search(r'action="(/account/devices/\d+/remove)"', listed.get_data(as_text=True))
-        action = found[1]
+        action = f"/account/devices/{session.scalar(select(DeviceUser.id))}/remove"
         assert send(client, listed, action, {}).status_code == 303
     else:
         assert send(client, listed, "/account/devices/stop-remembering", {}).status_code == 303

@@ -96,7 +96,7 @@ class EditForm(Form):
         return {
             name: self[name].data
             for name in self.settings
-            if _plain(self[name].data) != _plain(shown[name])
+            if name in self and _plain(self[name].data) != _plain(shown[name])
         }
 
     def changed_lists(self, client: Client) -> dict[str, list[str]]:
@@ -112,6 +112,7 @@ class EditForm(Form):
         return [
             (self[name].label.text, _readable(shown[name]), _readable(self[name].data))
             for name in (*self.settings, *self.lists)
+            if name in self
         ]
 
 
@@ -123,6 +124,7 @@ class SettingsForm(EditForm):
         *("application_type", "require_pkce", "require_consent", "allow_remember_consent"),
         *("consent_lifetime", "default_max_age", "require_acr", "token_endpoint_auth_method"),
         *("token_endpoint_auth_signing_alg", "jwks", "jwks_uri", "strict_assertion_audience"),
+        "second_factor_exempt",
     )
 
     client_name = _line(_("Display name"), 200)
@@ -147,6 +149,7 @@ class SettingsForm(EditForm):
             PHR: _("a passkey"),
         },
     )
+    second_factor_exempt = BooleanField(_("Logs people in without their second factor"))
     token_endpoint_auth_method = _choice(
         _("Authentication at the token endpoint"),
         {"": _("secret, by header or form"), **{name: name for name in product.AUTH_METHODS}},
