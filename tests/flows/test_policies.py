@@ -573,6 +573,18 @@ def test_each_use_of_an_exemption_is_mailed_and_recorded(
     assert len(events(session, Tag.EXEMPTION_USED)) == 2
 
 
+def test_a_use_for_a_tenant_that_is_chosen_after_the_sign_in_is_noted_too(
+    client, session, acme, chief, web
+):
+    tenants.add_member(session, protocol.add_tenant(session, "Other"), chief.id)
+    require(session, acme, second_factor="required", exempt_user_ids=[chief.id])
+    assert asked_for(client, login="chief") == "/account"
+    assert events(session, Tag.EXEMPTION_USED) == []
+    for _ in range(2):
+        assert "code" in returned(authorize(client, web, tenant=str(acme)))
+    assert len(events(session, Tag.EXEMPTION_USED)) == 1
+
+
 def test_an_exempt_person_with_a_factor_proves_it_and_uses_no_exemption(
     client, session, acme, chief
 ):

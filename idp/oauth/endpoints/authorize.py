@@ -25,6 +25,7 @@ from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.factors import service as factors
 from idp.directory.levels import HIGHEST, PWD, satisfies
+from idp.directory.policies import exemptions
 from idp.directory.policies import snapshot as policies
 from idp.directory.policies.rules import NOTHING, Required
 from idp.directory.policies.sign_in import put_off_until
@@ -391,11 +392,14 @@ async def _settle_level(
     is demanded, by the request or by a policy; a mere wish goes on without, and may be declined.
     """
     issuer, asked = validated.back.issuer, validated.levels
-    required = NOTHING
+    required, waived = NOTHING, PWD
     if await storage.look_up(policies.any_level):
-        required = await storage.in_session(_required_of, issuer, tenant_id, visitor.user_id)
+        found = await storage.in_session(
+            policies.of_person, tenant_id, issuer.tenant_id, visitor.user_id
+        )
+        required, waived = found.required, found.waived
     held = levels_of.held(visitor.mfa_at, visitor.phr_at, required.level_minutes)
-    visitor = replace(visitor, acr=held)
+    visitor = replace(visitor, acr=held, is_exempt=not satisfies(held, waived))
     is_policy_met = satisfies(held, required.wanted)
     if asked.is_met(held) and is_policy_met:
         return visitor
@@ -413,10 +417,6 @@ async def _settle_level(
     if asked.needs_passkey(held):
         raise ToPage("login/passkey")
     raise ToPage("login/enrol" if reach == PWD else "login/factor")
-
-
-def _required_of(session: Session, issuer: Issuer, tenant_id: int, user_id: int) -> Required:
-    return policies.of_person(session, tenant_id, issuer.tenant_id, user_id).required
 
 
 def _is_spared(visitor: SignedIn, required: Required, reach: str) -> bool:
@@ -492,6 +492,11 @@ async def _grant(
     row: AuthorizationRequest | None,
 ) -> ProtocolResponse | FormPost:
     """Make grant and code in one transaction, and send the code to the client."""
+    visitor, issuer = approved.visitor, validated.back.issuer
+    if visitor.is_exempt:
+        await storage.in_session(
+            exemptions.note_once, issuer, visitor.user_id, approved.tenant_id, visitor.session_id
+        )
     code = random_token()
     values = code_grants.values(storage, validated, approved, code)
     if row is None:
