@@ -221,7 +221,8 @@ class Settings(BaseSettings):
         default="optional",
         description=N_(
             "Whether everyone must have a second factor: `required` asks people without one to set "
-            "it up when they sign in. People who have one are always asked for it."
+            "it up when they sign in. People who have one are always asked for it. The policy of "
+            "the platform can say otherwise."
         ),
     )
     device_days: int = Field(

@@ -58,16 +58,17 @@ def note_sign_in(
         _end_copied(session, issuer, user, device)
         device = None
     known = devices.ids_of(session, user.id)
+    cookie: str | None
     if device is None:
-        row, value = devices.add(session, issuer)
-        cookie: str | None = value
+        cookie = devices.add(session, issuer, user, is_remembered=is_remembered)
     else:
-        row, cookie = device.row, devices.renew(session, device, sent.cookie or "")
-    devices.note_use(session, row, user, is_remembered=is_remembered)
+        cookie = devices.renew(session, device, sent.cookie or "")
+        devices.note_use(session, device.row, user, is_remembered=is_remembered)
     if is_remembered:
         events.record(session, Tag.DEVICE_REMEMBERED, issuer, user)
-    if row.id not in known:
-        devices.forget_oldest(session, user.id)
+    if device is None or device.row.id not in known:
+        if len(known) >= devices.MOST:
+            devices.forget_oldest(session, user.id)
         if known and runtime.of(session).settings.mail_new_devices:
             notices.new_device(session, issuer, user, sent.name, user.locale or sent.locale)
     return cookie

@@ -6,7 +6,6 @@ from sqlalchemy.orm import Session
 
 from idp.directory.registration.codes import Channel
 from idp.directory.users.models import User
-from idp.platform import clock, runtime
 from idp.platform.issuer import Issuer
 from idp.platform.notify import service as notify
 
@@ -74,18 +73,11 @@ def new_device(session: Session, issuer: Issuer, user: User, device: str, locale
     _mail(session, issuer, user, "new_device", locale, device=device, link=link)
 
 
-def exemption_used(session: Session, issuer: Issuer, administrator: User, user: User) -> None:
-    """Notify an administrator that an exempt person signed in without a second factor."""
-    if notify.is_plain_address(administrator.email or ""):
-        locale = administrator.locale or ""
-        _mail(session, issuer, administrator, "exemption_used", locale, name=user.username)
-
-
 def address_changed(
     session: Session, issuer: Issuer, channel: Channel, old: str, locale: str
 ) -> None:
     """Notify the old e-mail address or mobile number of the change."""
-    context = _where_and_when(session, issuer)
+    context = notify.where_and_when(session, issuer)
     if channel is Channel.MAIL:
         notify.mail(session, old, "email_changed", context, locale, brand=issuer.brand)
     else:
@@ -97,13 +89,5 @@ def _mail(
 ) -> None:
     """Send a mail to a person who has an address."""
     if user.email:
-        context = _where_and_when(session, issuer) | values
+        context = notify.where_and_when(session, issuer) | values
         notify.mail(session, user.email, template, context, locale, brand=issuer.brand)
-
-
-def _where_and_when(session: Session, issuer: Issuer) -> dict[str, str]:
-    return {
-        "service": issuer.name,
-        "time": f"{clock.now():%Y-%m-%d %H:%M} UTC",
-        "address": runtime.context_of(session).remote_addr or "-",
-    }

@@ -26,6 +26,7 @@ from idp.directory.authentication.steps import (
 from idp.directory.devices import service as device_rules
 from idp.directory.factors import enrolment, passkeys
 from idp.directory.factors.passkeys import Claim
+from idp.directory.policies import exemptions
 from idp.directory.policies import sign_in as policies
 from idp.directory.policies.snapshot import Asked
 from idp.directory.tenants import service as tenants
@@ -196,20 +197,20 @@ def proceed(
             client_id=client_id,
             remember=remember,
         )
-        _note_exemption(session, issuer, user, asked, proofs)
+        _note_exemption(session, issuer, value, asked, proofs)
         device = devices.note_sign_in(session, issuer, user, sent)
     return Outcome(step, value, remember, device)
 
 
 def _note_exemption(
-    session: Session, issuer: Issuer, user: User, asked: Asked, proofs: tuple[Proof, ...]
+    session: Session, issuer: Issuer, cookie: str, asked: Asked, proofs: tuple[Proof, ...]
 ) -> None:
-    """Record a sign-in without what a policy requires of others, and notify who administers."""
-    if not levels.satisfies(level_of(proofs), asked.waived):
-        details = {"tenant_id": asked.tenant_id}
-        events.record(session, Tag.EXEMPTION_USED, issuer, user, details)
-        for administrator in policies.administrators_of(session, asked.tenant_id):
-            notices.exemption_used(session, issuer, administrator, user)
+    """Note a new session without what a policy requires of others."""
+    if levels.satisfies(level_of(proofs), asked.waived):
+        return
+    row = sessions.find(session, issuer, cookie)
+    if row is not None:
+        exemptions.note_sign_in(session, issuer, row.user_id, asked.tenant_id, row.id)
 
 
 def _is_signed_in(session: Session, issuer: Issuer, user: User, cookie: str | None) -> bool:
@@ -415,7 +416,7 @@ def finish(
         client_id=row.client_id,
         remember=row.remember,
     )
-    _note_exemption(session, issuer, user, asked, attempt.proofs)
+    _note_exemption(session, issuer, value, asked, attempt.proofs)
     device = devices.note_sign_in(session, issuer, user, sent, is_remembered=is_remembered)
     return Outcome(step, value, row.remember, device)
 
@@ -436,10 +437,7 @@ def start(
     it was the password, just now.
     """
     proven = proven or Proven()
-    own = tenants.memberships(session, user.id, issuer)
-    if len(own) == 1:
-        # The person will not be asked to choose an organisation.
-        tenants.confirm_member(session, own[0].id, user.id)
+    tenants.confirm_only_member(session, user.id, issuer)
     level, amr = level_of(proven.proofs), amr_of(proven.proofs)
     now = clock.now()
     mfa_at = None if level == levels.PWD else now

@@ -66,6 +66,8 @@ class SignedIn:
     """Membership chosen in this session."""
     tenant_ids: tuple[int, ...]
     """Enabled tenants of this issuer that the person belongs to."""
+    is_exempt: bool = False
+    """Whether more would be required of them if a policy did not exempt them."""
 
 
 LIVE = (

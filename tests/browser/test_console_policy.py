@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from idp.directory.tenants import service as tenants
 from tests.browser.test_look import Visit
 from tests.protocol import PASSWORD, add_person, add_role, add_tenant
 
@@ -79,4 +80,53 @@ def test_a_policy_is_set_and_met(chromium, house, language, colours, scripts):
     page.fill("#repeated", NEW)
     page.click("main button[type=submit]")
     page.wait_for_url("**/account")
+    context.close()
+
+
+@pytest.mark.parametrize(("language", "colours"), [("en", "light"), ("zh", "dark")])
+def test_a_second_factor_is_required_and_put_off(chromium, house, session, language, colours):
+    server, acme = house
+    add_person(session, "bob", tenant_ids=(acme,))
+    chief = add_person(session, "chief", tenant_ids=())
+    tenants.add_member(session, acme, chief.id, is_admin=True)
+    role = add_role(session, chief, "editor", tenant_id=acme)
+    session.commit()
+    context = chromium.new_context(
+        locale={"en": "en-GB", "zh": "zh-CN"}[language], color_scheme=colours
+    )
+    page = context.new_page()
+    visit = Visit(page, server.url, language)
+    sign_in(page, f"{server.url}/console/t/{acme}/policy", "boss")
+    page.wait_for_url("**/policy")
+    page.select_option("#second_factor", "required")
+    page.fill("#grace_days", "7")
+    page.fill("#level_minutes", "4")
+    page.get_by_label("chief").check()
+    page.check("input[value=totp]")
+    page.click(".bar button[type=submit]")
+    expect(page.locator("#level_minutes-error")).to_be_visible()
+    visit.look(f"policy-factors-refused-{colours}")
+    page.fill("#level_minutes", "480")
+    page.click(".bar button[type=submit]")
+    page.wait_for_url("**/policy?notice=saved")
+    expect(page.get_by_label("chief")).to_be_checked()
+    visit.look(f"policy-factors-{colours}")
+    page.goto(f"{server.url}/console/t/{acme}/roles/{role.id}")
+    page.select_option("#second_factor", "required")
+    page.click("form[action$='/policy'] button")
+    expect(page.locator("#second_factor")).to_have_value("required")
+    visit.look(f"role-policy-{colours}")
+    context.clear_cookies()
+    sign_in(page, f"{server.url}/login", "bob")
+    page.wait_for_url("**/login/enrol")
+    visit.look(f"enrol-later-{colours}")
+    page.click("form[action$='/later'] button")
+    page.wait_for_url("**/account")
+    context.clear_cookies()
+    sign_in(page, f"{server.url}/login", "chief")
+    page.wait_for_url("**/account")
+    page.goto(f"{server.url}/account/sessions")
+    visit.look(f"sign-out-of-device-{colours}")
+    page.click("form[action$='/this/sign-out'] button")
+    page.wait_for_url("**/signed-out")
     context.close()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import delete, insert, select, update
 
 from idp.directory.actor import OPERATOR
+from idp.directory.devices.models import DeviceUser
 from idp.directory.factors import enrolment, recovery
 from idp.directory.factors.models import Totp
 from idp.directory.policies import management
@@ -536,8 +536,7 @@ def test_what_ends_a_remembered_device_ends_what_it_spared_sessions(
         session.execute(update(BrowserSession).values(mfa_at=None))
         session.commit()
     elif how == "remove":
-        found = re.search(r'action="(/account/devices/\d+/remove)"', listed.get_data(as_text=True))
-        action = found[1]
+        action = f"/account/devices/{session.scalar(select(DeviceUser.id))}/remove"
         assert send(client, listed, action, {}).status_code == 303
     else:
         assert send(client, listed, "/account/devices/stop-remembering", {}).status_code == 303
@@ -572,6 +571,18 @@ def test_each_use_of_an_exemption_is_mailed_and_recorded(
     leave(client)
     assert asked_for(client, login="chief") == "/account"
     assert len(events(session, Tag.EXEMPTION_USED)) == 2
+
+
+def test_a_use_for_a_tenant_that_is_chosen_after_the_sign_in_is_noted_too(
+    client, session, acme, chief, web
+):
+    tenants.add_member(session, protocol.add_tenant(session, "Other"), chief.id)
+    require(session, acme, second_factor="required", exempt_user_ids=[chief.id])
+    assert asked_for(client, login="chief") == "/account"
+    assert events(session, Tag.EXEMPTION_USED) == []
+    for _ in range(2):
+        assert "code" in returned(authorize(client, web, tenant=str(acme)))
+    assert len(events(session, Tag.EXEMPTION_USED)) == 1
 
 
 def test_an_exempt_person_with_a_factor_proves_it_and_uses_no_exemption(

@@ -263,6 +263,22 @@ def test_a_device_is_remembered_where_everyone_must_have_a_second_factor(
     assert "/login/factor" in authorize(client, app, acr_values="mfa").location
 
 
+def test_signing_out_of_this_device_forgets_it_and_plain_signing_out_does_not(
+    client, session, ann, secret
+):
+    remember(client, session, secret)
+    assert not is_asked(client)
+    page = client.get("/logout", headers=HTML)
+    assert send(client, page, "/logout", {"answer": "yes"}).location == "/signed-out"
+    assert not is_asked(client)
+    page = client.get("/account/sessions", headers=HTML)
+    assert "Sign out of this device" in readable(page)
+    answer = send(client, page, "/account/devices/this/sign-out", {})
+    assert answer.location == "/signed-out"
+    assert client.get("/account").status_code == 303
+    assert is_asked(client)
+
+
 # What a remembered device does not take the place of.
 
 

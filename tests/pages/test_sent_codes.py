@@ -16,6 +16,7 @@ from idp.directory.authentication.models import SignInAttempt
 from idp.directory.factors import enrolment, sent_codes
 from idp.directory.factors import service as factors
 from idp.directory.factors.sent_codes import CODES_PER_HOUR, Way, masked_mail
+from idp.directory.policies import sign_in as sign_in_policies
 from idp.directory.policies.models import Policy
 from idp.directory.registration.codes import GAP_SECONDS, Channel
 from idp.directory.registration.models import VerificationCode
@@ -407,7 +408,9 @@ def test_after_a_reset_the_enrolment_code_comes_before_any_other(
 
 @REQUIRED
 def test_programs_and_the_account_of_the_api_say_the_same(session, allowed, ann):
-    assert factors.is_required(session, ann.id)
+    issuer = tenants.issuer_of(session, 1)
+    asked = sign_in_policies.asked_of(session, issuer, ann.id)
+    assert factors.is_required(session, ann.id, asked)
     assert factors.is_enabled(session, ann.id)
     ann.email_verified = ann.mobile_verified = False
     session.commit()

@@ -1225,24 +1225,24 @@ MEMBERS = {
     ),
     "second_factor": Text(
         "Whether people have a second factor: `off` (they are not offered one), `optional`, or `required`.",
-        "第二因素：`off`（不提供）、`optional`（自愿）或 `required`（必须）。",
+        "两步验证：`off`（不提供）、`optional`（自愿）或 `required`（必须）。",
     ),
     "level": Text(
         "Level of a sign-in where a second factor is required: `mfa`, or `phr` (a passkey).",
-        "要求第二因素时登录须达到的级别：`mfa`，或 `phr`（通行密钥）。",
+        "必须使用两步验证时登录须达到的级别：`mfa`，或 `phr`（通行密钥）。",
     ),
     "Policy.factors": Text(
         "Kinds of second factors that people may use: `passkey`, `totp` (authenticator apps), `sms`, `mail`.",
-        "可使用的第二因素：`passkey`（通行密钥）、`totp`（身份验证器）、`sms`（短信验证码）、`mail`（邮件验证码）。",
+        "可使用的两步验证方式：`passkey`（通行密钥）、`totp`（验证器应用）、`sms`（短信验证码）、`mail`（邮件验证码）。",
     ),
     "RequiredPolicy.factors": Text(
         "Kinds of second factors that people may use: `passkey`, `totp` (authenticator apps), `sms`, `mail`.",
-        "可使用的第二因素：`passkey`（通行密钥）、`totp`（身份验证器）、`sms`（短信验证码）、`mail`（邮件验证码）。",
+        "可使用的两步验证方式：`passkey`（通行密钥）、`totp`（验证器应用）、`sms`（短信验证码）、`mail`（邮件验证码）。",
     ),
     "grace_days": Text(
         "Days for which people may put off setting up a second factor that is required, from the first sign-in at which "
         "they are asked for it: 0 (none) to 90.",
-        "必须设置第二因素时可推迟的天数，自首次提示之日起算，0（不可推迟）到 90。",
+        "必须设置两步验证时可推迟的天数，自首次提示之日起算，0（不可推迟）到 90。",
     ),
     "level_minutes": Text(
         "Minutes after which the level of a session ends: 0 (with the session), or 5 to 43200.",
@@ -1255,7 +1255,7 @@ MEMBERS = {
     "exempt_user_ids": Text(
         "Ids of at most two administrators of the tenant of whom this policy and those of its roles require no second "
         "factor, for emergencies. Each use is mailed to all administrators.",
-        "免除第二因素的管理员编号，最多两名，仅供应急使用；本策略及租户角色的策略对其不要求第二因素。每次使用都会通知全体管理员。",
+        "免两步验证的管理员编号，最多两名，仅供应急使用；本策略及租户角色的策略不要求其两步验证。每次使用都会通知全体管理员。",
     ),
     "Policy.required": Text(
         "What applies to the people of the tenant.", "对租户成员实际生效的要求。"

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import cast
 
-from sqlalchemy import select, update
+from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from idp.directory import levels
 from idp.directory.authentication.models import SignInAttempt
@@ -19,7 +21,8 @@ from idp.directory.policies.snapshot import Asked
 from idp.directory.users import password_age
 from idp.directory.users.models import User
 from idp.platform import clock
-from idp.platform.db import count_hits
+from idp.platform.db import run, write
+from idp.platform.db import use as use_once
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import digest, random_token
 
@@ -55,6 +58,27 @@ class OpenAttempt:
     def proofs(self) -> tuple[Proof, ...]:
         """What was proven so far."""
         return tuple(Proof(name) for name in self.row.proofs)
+
+
+_OPEN = (
+    select(SignInAttempt, User)
+    .join(User, User.id == SignInAttempt.user_id)
+    .where(
+        SignInAttempt.handle_hash == bindparam("handle_hash"),
+        SignInAttempt.issuer_tenant_id == bindparam("issuer_tenant_id"),
+        SignInAttempt.purpose == Purpose.SIGN_IN,
+        SignInAttempt.used_at.is_(None),
+        SignInAttempt.tries_left > 0,
+        SignInAttempt.expires_at > bindparam("now"),
+    )
+)
+_COLUMNS = SignInAttempt.__table__.c
+_ADD_PROOFS = (
+    update(cast("Table", SignInAttempt.__table__))
+    .where(_COLUMNS.id == bindparam("row_id"))
+    .values(proofs=bindparam("held"))
+)
+_USE = use_once(SignInAttempt).returning(_COLUMNS.id)
 
 
 def cookie_name(issuer: Issuer) -> str:
@@ -129,17 +153,12 @@ def find(session: Session, issuer: Issuer, cookie: str | None) -> OpenAttempt | 
     """
     if not cookie:
         return None
-    query = select(SignInAttempt, User).join(User, User.id == SignInAttempt.user_id)
-    found = session.execute(
-        query.where(
-            SignInAttempt.handle_hash == digest(cookie[:MAX_COOKIE]),
-            SignInAttempt.issuer_tenant_id == issuer.tenant_id,
-            SignInAttempt.purpose == Purpose.SIGN_IN,
-            SignInAttempt.used_at.is_(None),
-            SignInAttempt.tries_left > 0,
-            SignInAttempt.expires_at > clock.now(),
-        )
-    ).one_or_none()
+    values = {
+        "handle_hash": digest(cookie[:MAX_COOKIE]),
+        "issuer_tenant_id": issuer.tenant_id,
+        "now": clock.now(),
+    }
+    found = session.execute(_OPEN, values).one_or_none()
     if found is None:
         return None
     row, user = found
@@ -150,8 +169,9 @@ def find(session: Session, issuer: Issuer, cookie: str | None) -> OpenAttempt | 
 
 def add_proofs(session: Session, attempt: OpenAttempt, proofs: Iterable[Proof]) -> None:
     """Note further proofs."""
-    attempt.row.proofs = list(dict.fromkeys([*attempt.row.proofs, *proofs]))
-    session.flush()
+    held = list(dict.fromkeys([*attempt.row.proofs, *proofs]))
+    write(session, _ADD_PROOFS, {"row_id": attempt.row.id, "held": held})
+    set_committed_value(attempt.row, "proofs", held)
 
 
 def keep(session: Session, attempt: OpenAttempt) -> None:
@@ -171,7 +191,5 @@ def count_failure(session: Session, attempt: OpenAttempt) -> None:
 
 def use(session: Session, attempt: OpenAttempt) -> bool:
     """End an attempt by its session; return False when another request was faster."""
-    statement = update(SignInAttempt).where(
-        SignInAttempt.id == attempt.row.id, SignInAttempt.used_at.is_(None)
-    )
-    return count_hits(session, statement.values(used_at=clock.now())) > 0
+    values = {"row_id": attempt.row.id, "now": clock.now()}
+    return bool(run(session, _USE, values))

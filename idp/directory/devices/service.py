@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from idp.directory.devices.models import Device, DeviceUser
 from idp.directory.policies import snapshot as policies
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
-from idp.platform.db import count_hits, insert
+from idp.platform.db import AtomicWrite, count_hits, insert, new_row, run
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import digest, random_token
 
@@ -60,6 +60,11 @@ class KnownDevice:
     last_used_at: datetime
     remembered_until: datetime | None
     """Until when no second factor is asked for there; None: it is asked for."""
+
+
+_NEW = ("handle_hash", "value_hash", "changed_at", "issuer_tenant_id", "created_at", "last_seen_at")
+_ADD = AtomicWrite(new_row(Device, *_NEW), DeviceUser, device_id=lambda device: device.id)
+_IDS = select(DeviceUser.device_id).where(DeviceUser.user_id == bindparam("user_id"))
 
 
 def cookie_name(issuer: Issuer) -> str:
@@ -120,15 +125,20 @@ def remembered_until(session: Session, device: Presented, user: User) -> datetim
     return None if since is None else since + timedelta(days=days)
 
 
-def add(session: Session, issuer: Issuer) -> tuple[Device, str]:
-    """Add a device; return it with the value of its cookie."""
-    handle, value = random_token(16), random_token()
-    row = Device(
-        handle_hash=digest(handle), value_hash=digest(value), issuer_tenant_id=issuer.tenant_id
-    )
-    session.add(row)
-    session.flush()
-    return row, f"{handle}.{value}"
+def add(session: Session, issuer: Issuer, user: User, *, is_remembered: bool) -> str:
+    """Add the device that a person signs in with; return the value of its cookie."""
+    handle, value, now = random_token(16), random_token(), clock.now()
+    values = {
+        "handle_hash": digest(handle),
+        "value_hash": digest(value),
+        "issuer_tenant_id": issuer.tenant_id,
+        **dict.fromkeys(("changed_at", "created_at", "last_seen_at"), now),
+        "device_user__user_id": user.id,
+        "device_user__created_at": now,
+    }
+    used = _use(session, user, is_remembered=is_remembered)
+    _ADD.run(session, values | {f"device_user__{name}": each for name, each in used.items()})
+    return f"{handle}.{value}"
 
 
 def renew(session: Session, device: Presented, cookie: str) -> str | None:
@@ -149,6 +159,16 @@ def note_use(session: Session, device: Device, user: User, *, is_remembered: boo
 
     Without the wish a device stays remembered for as long as it was.
     """
+    values = _use(session, user, is_remembered=is_remembered)
+    statement = insert(session, DeviceUser).values(
+        device_id=device.id, user_id=user.id, created_at=clock.now(), **values
+    )
+    keys = [DeviceUser.device_id, DeviceUser.user_id]
+    session.execute(statement.on_conflict_do_update(index_elements=keys, set_=values))
+
+
+def _use(session: Session, user: User, *, is_remembered: bool) -> dict[str, object]:
+    """Return what is noted of a sign-in with a device."""
     context, now = runtime.context_of(session), clock.now()
     values: dict[str, object] = {
         "remote_addr": context.remote_addr,
@@ -157,16 +177,12 @@ def note_use(session: Session, device: Device, user: User, *, is_remembered: boo
     }
     if is_remembered:
         values |= {"remembered_at": now, "security_stamp": user.security_stamp}
-    statement = insert(session, DeviceUser).values(
-        device_id=device.id, user_id=user.id, created_at=now, **values
-    )
-    keys = [DeviceUser.device_id, DeviceUser.user_id]
-    session.execute(statement.on_conflict_do_update(index_elements=keys, set_=values))
+    return values
 
 
 def ids_of(session: Session, user_id: int) -> Sequence[int]:
     """List the devices that a person signed in with, by their ids."""
-    return session.scalars(select(DeviceUser.device_id).where(DeviceUser.user_id == user_id)).all()
+    return [row[0] for row in run(session, _IDS, {"user_id": user_id})]
 
 
 def forget_oldest(session: Session, user_id: int) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import cast
 
-from sqlalchemy import delete, exists, func, or_, select, update
+from sqlalchemy import Table, bindparam, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from idp.directory import levels
@@ -25,7 +26,7 @@ from idp.directory.policies.snapshot import Asked
 from idp.directory.tenants.models import Membership
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
-from idp.platform.db import count_hits
+from idp.platform.db import count_hits, run
 from idp.platform.errors import BadRequest, Conflict
 from idp.platform.issuer import Issuer
 from idp.platform.onetime import service as onetime
@@ -78,6 +79,25 @@ class NewApp:
     """The secret, to be shown as a QR code."""
     key: str
     """The secret as the form carries it, encrypted and bound to the person."""
+
+
+_APPS = Totp.__table__.c
+_SECRETS = (
+    select(_APPS.id, _APPS.secret_encrypted)
+    .where(_APPS.user_id == bindparam("person"))
+    .order_by(_APPS.id)
+)
+# RFC 6238 5.2: a code is accepted once.
+_SPEND = (
+    update(cast("Table", Totp.__table__))
+    .where(_APPS.id == bindparam("row_id"), _APPS.last_step < bindparam("step"))
+    .values(last_step=bindparam("step"), last_used_at=bindparam("now"))
+    .returning(_APPS.id)
+)
+_HAS_APP, _HAS_PASSKEY, _HAS_CODE = (
+    exists().where(table.user_id == bindparam("person")) for table in (Totp, Passkey, EnrolmentCode)
+)
+_CONDITION = select(or_(_HAS_APP, _HAS_PASSKEY), _HAS_CODE)
 
 
 def has_any(session: Session, user_id: int) -> bool:
@@ -133,10 +153,7 @@ def is_enabled(session: Session, user_id: int) -> bool:
 
 def condition_of(session: Session, user_id: int) -> Condition:
     """Return what a person signs in with besides a first factor, by one query."""
-    has_app, has_passkey, has_code = (
-        exists().where(table.user_id == user_id) for table in (Totp, Passkey, EnrolmentCode)
-    )
-    found = session.execute(select(or_(has_app, has_passkey), has_code)).one()
+    (found,) = run(session, _CONDITION, {"person": user_id})
     has_factor, is_held = map(bool, found)
     return Condition(has_factor=has_factor, needs_code=is_held and not has_factor)
 
@@ -361,27 +378,19 @@ def _use_sent(session: Session, user: User, owner: str, code: str) -> Way | None
 def _use_app(session: Session, user_id: int, code: str) -> bool:
     """Spend the time step of a code at the app that it is from."""
     keyring = runtime.of(session).keyring
-    for row in list_apps(session, user_id):
+    for row_id, sealed in run(session, _SECRETS, {"person": user_id}):
         try:
-            secret = keyring.decrypt(PURPOSE, row.secret_encrypted)
+            secret = keyring.decrypt(PURPOSE, sealed)
         except UnknownKeyError:
             continue
         step = totp.find_step(secret, code, clock.timestamp())
-        if step is not None and _spend(session, row.id, step):
+        if step is not None and _spend(session, row_id, step):
             return True
     return False
 
 
 def _spend(session: Session, row_id: int, step: int) -> bool:
-    # RFC 6238 5.2: a code is accepted once.
-    spent = session.scalar(
-        update(Totp)
-        .where(Totp.id == row_id, Totp.last_step < step)
-        .values(last_step=step, last_used_at=clock.now())
-        .returning(Totp.id),
-        execution_options={"synchronize_session": False},
-    )
-    return spent is not None
+    return bool(run(session, _SPEND, {"row_id": row_id, "step": step, "now": clock.now()}))
 
 
 def _count_apps(session: Session, user_id: int) -> int:

@@ -66,9 +66,8 @@ def replace(
     tenants.check_served(session, actor, tenant_id, lock=True)
     state = _state(session, tenant_id)
     stamps.check(state.row.concurrency_stamp, stamp)
-    issuer = tenant_rules.issuer_of(session, tenant_id)
-    takes_passkeys = issuer.passkey_host is not None
-    rules.check(spec, state.above, state.row, issuer.url, takes_passkeys=takes_passkeys)
+    rules.check(spec, state.above, state.row)
+    _check_way_in(session, tenant_id, _combined(session, tenant_id, spec, state.above))
     _check_exempt(session, tenant_id, spec.exempt_user_ids or ())
     before, after = _values(state.row), _values(spec)
     if before == after:
@@ -87,12 +86,26 @@ def replace(
 def _state(session: Session, tenant_id: int) -> PolicyState:
     found = snapshot.find_row(session, tenant_id)
     row = found or Policy(tenant_id=tenant_id, concurrency_stamp=UNSET)
-    settings = runtime.of(session).settings
+    above = PolicySpec()
+    if tenant_id != PLATFORM_TENANT_ID:
+        platform = snapshot.find_row(session, PLATFORM_TENANT_ID)
+        above = snapshot.with_settings(runtime.of(session).settings, platform)
+    return PolicyState(row, above, _combined(session, tenant_id, row, above))
+
+
+def _combined(
+    session: Session, tenant_id: int, own: Policy | PolicySpec, above: PolicySpec
+) -> Required:
     if tenant_id == PLATFORM_TENANT_ID:
-        own = snapshot.with_settings(settings, row)
-        return PolicyState(row, PolicySpec(), rules.combined([own]))
-    above = snapshot.with_settings(settings, snapshot.find_row(session, PLATFORM_TENANT_ID))
-    return PolicyState(row, above, rules.combined([row, above]))
+        own = snapshot.with_settings(runtime.of(session).settings, own)
+    return rules.combined([own, above])
+
+
+def _check_way_in(session: Session, tenant_id: int, required: Required) -> None:
+    """Refuse policies with which the people of a tenant could not sign in any more."""
+    issuer = tenant_rules.issuer_of(session, tenant_id)
+    takes_passkeys = issuer.passkey_host is not None
+    rules.check_way_in(required, issuer.url, takes_passkeys=takes_passkeys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +140,9 @@ def replace_of_role(
     state = _lock_role(session, actor, role_id)
     stamps.check(state.row.concurrency_stamp, stamp)
     tenant_id = _tenant_of(state.role)
-    issuer = tenant_rules.issuer_of(session, tenant_id)
-    takes_passkeys = issuer.passkey_host is not None
-    floor = snapshot.of_tenant(session, tenant_id)
-    rules.check_role(spec, floor, issuer.url, takes_passkeys=takes_passkeys)
+    rules.check_role(spec)
+    required = rules.with_roles(snapshot.of_tenant(session, tenant_id), [spec])
+    _check_way_in(session, tenant_id, required)
     before, after = _values_of_role(state.row), _values_of_role(spec)
     if before != after:
         state.row.second_factor, state.row.level = spec.second_factor, spec.level

@@ -211,13 +211,10 @@ def with_roles(required: Required, roles: Iterable[Any]) -> Required:
     return replace(required, **changes)
 
 
-def check(
-    spec: PolicySpec, floor: PolicySpec, before: Any, address: str, *, takes_passkeys: bool
-) -> None:
+def check(spec: PolicySpec, floor: PolicySpec, before: Any) -> None:
     """Refuse a policy that is out of range, contradicts itself, or is looser than the floor.
 
     A value that stays as it is in `before` is not compared with the floor, which may have risen.
-    `address` is where people sign in, and `takes_passkeys` whether browsers accept passkeys there.
     """
     wrong: dict[str, list[str]] = {}
     required = combined([floor])
@@ -233,24 +230,28 @@ def check(
             wrong[name] = [reason]
     if spec.password_expiry_days and not spec.password_history:
         wrong.setdefault("password_history", []).append(NO_HISTORY)
-    if not wrong:
-        wrong = _locked_out(combined([spec, floor]), address, takes_passkeys=takes_passkeys)
-    if wrong:
-        raise BadRequest(next(iter(wrong.values()))[0], fields=wrong)
+    _refuse(wrong)
 
 
-def check_role(
-    spec: RolePolicySpec, floor: Required, address: str, *, takes_passkeys: bool
-) -> None:
-    """Refuse the policy of a role that has unknown values, or that locks out who has the role."""
+def check_role(spec: RolePolicySpec) -> None:
+    """Refuse the policy of a role that has unknown values."""
     wrong = {
         name: [reason]
         for name in CHOICES
         if getattr(spec, name) is not None and (reason := _impossible(name, getattr(spec, name)))
     }
-    if not wrong:
-        required = with_roles(floor, [spec])
-        wrong = _locked_out(required, address, takes_passkeys=takes_passkeys)
+    _refuse(wrong)
+
+
+def check_way_in(required: Required, address: str, *, takes_passkeys: bool) -> None:
+    """Refuse policies with which people could not sign in any more.
+
+    `address` is where they sign in, and `takes_passkeys` whether browsers accept passkeys there.
+    """
+    _refuse(_locked_out(required, address, takes_passkeys=takes_passkeys))
+
+
+def _refuse(wrong: Mapping[str, list[str]]) -> None:
     if wrong:
         raise BadRequest(next(iter(wrong.values()))[0], fields=wrong)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from idp.directory.clients import snapshot as clients
@@ -14,7 +13,6 @@ from idp.directory.policies.rules import Required
 from idp.directory.policies.snapshot import Asked
 from idp.directory.tenants import service as tenants
 from idp.directory.users.models import User
-from idp.directory.users.standing import is_active
 from idp.platform import clock
 from idp.platform.issuer import Issuer
 
@@ -37,13 +35,6 @@ def _tenant_of(session: Session, issuer: Issuer, user_id: int, client_id: str | 
         return client.tenant_id
     own = tenants.memberships(session, user_id, issuer)
     return own[0].id if len(own) == 1 else issuer.tenant_id
-
-
-def administrators_of(session: Session, tenant_id: int) -> Sequence[User]:
-    """List the administrators of a tenant who may sign in."""
-    of_tenant = User.id.in_(snapshot.administrators(tenant_id))
-    query = select(User).where(of_tenant, is_active(clock.now())).order_by(User.id)
-    return session.scalars(query).all()
 
 
 def put_off_until(required: Required, asked_at: datetime | None) -> datetime:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import idna
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
@@ -32,6 +32,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.difference import Rows, State
 from idp.platform.audit.tags import Tag
 from idp.platform.cache import looked_up
+from idp.platform.db import run
 from idp.platform.errors import BadRequest, Conflict, NotFound
 from idp.platform.issuer import PLATFORM_TENANT_ID, Issuer
 from idp.platform.stamps import new_stamp
@@ -56,6 +57,18 @@ class NewTenant:
     type_code: str | None = None
     bundle_code: str | None = None
     status: TenantStatus = TenantStatus.ENABLED
+
+
+_TWO_MEMBERSHIPS = (
+    select(Membership.tenant_id, Membership.is_bound)
+    .join(Tenant, Tenant.id == Membership.tenant_id)
+    .where(
+        Membership.user_id == bindparam("user_id"),
+        Tenant.issuer_tenant_id == bindparam("issuer_tenant_id"),
+        Tenant.status == TenantStatus.ENABLED,
+    )
+    .limit(2)
+)
 
 
 @looked_up("issuer")
@@ -342,6 +355,17 @@ def confirm_member(session: Session, tenant_id: int, user_id: int) -> None:
         )
         .values(is_bound=False)
     )
+
+
+def confirm_only_member(session: Session, user_id: int, issuer: Issuer) -> None:
+    """Do as `confirm_member` for a person who belongs to one tenant at an issuer.
+
+    They will not be asked to choose one.
+    """
+    values = {"user_id": user_id, "issuer_tenant_id": issuer.tenant_id}
+    own = run(session, _TWO_MEMBERSHIPS, values)
+    if len(own) == 1 and own[0].is_bound:
+        confirm_member(session, own[0].tenant_id, user_id)
 
 
 def remove_member(session: Session, tenant_id: int, user_id: int) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from idp.directory.clients.snapshot import ClientView
+from idp.directory.policies import exemptions
 from idp.directory.product import SIGNED_MODES
 from idp.oauth import consents, pending
 from idp.oauth.authorization import checks, code_grants, pushed
@@ -109,6 +110,15 @@ async def make_code(
 
     A Problem when the request is answered already: there is nothing to send to the client then.
     """
+    visitor = approved.visitor
+    if visitor.is_exempt:
+        await storage.in_session(
+            exemptions.note_once,
+            validated.issuer,
+            visitor.user_id,
+            approved.tenant_id,
+            visitor.session_id,
+        )
     code = random_token()
     values = code_grants.values(storage, validated, approved, code)
     if asked.row is None and asked.pushed_id is None:

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Literal
 
 from sqlalchemy import bindparam, or_, select
-from sqlalchemy.orm import Session
 
 from idp.claims.subject import subject_id
 from idp.directory import levels as levels_of
@@ -26,7 +25,6 @@ from idp.oauth.pending import Answers
 from idp.oauth.visitor import SignedIn
 from idp.platform import clock
 from idp.platform.errors import OAuthError
-from idp.platform.issuer import Issuer
 from idp.platform.storage import Storage
 
 Page = Literal[
@@ -152,11 +150,14 @@ async def _settle_level(
     is demanded, by the request or by a policy; a mere wish goes on without, and may be declined.
     """
     issuer, asked = validated.issuer, validated.levels
-    required = NOTHING
+    required, waived = NOTHING, PWD
     if await storage.look_up(policies.any_level):
-        required = await storage.in_session(_required_of, issuer, tenant_id, visitor.user_id)
+        found = await storage.in_session(
+            policies.of_person, tenant_id, issuer.tenant_id, visitor.user_id
+        )
+        required, waived = found.required, found.waived
     held = levels_of.held(visitor.mfa_at, visitor.phr_at, required.level_minutes)
-    visitor = replace(visitor, acr=held)
+    visitor = replace(visitor, acr=held, is_exempt=not satisfies(held, waived))
     is_policy_met = satisfies(held, required.wanted)
     if asked.is_met(held) and is_policy_met:
         return visitor
@@ -174,10 +175,6 @@ async def _settle_level(
     if asked.needs_passkey(held):
         raise ToPage("login/passkey")
     raise ToPage("login/enrol" if reach == PWD else "login/factor")
-
-
-def _required_of(session: Session, issuer: Issuer, tenant_id: int, user_id: int) -> Required:
-    return policies.of_person(session, tenant_id, issuer.tenant_id, user_id).required
 
 
 def _is_spared(visitor: SignedIn, required: Required, reach: str) -> bool:

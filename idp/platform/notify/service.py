@@ -27,7 +27,7 @@ from email.utils import parseaddr
 
 from sqlalchemy.orm import Session
 
-from idp.platform import runtime
+from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Unprocessable
@@ -70,6 +70,15 @@ def mail(
         "unsubscribe": unsubscribe,
     }
     jobs.enqueue(session, mail_job.JOB, payload)
+
+
+def where_and_when(session: Session, issuer: Issuer) -> dict[str, str]:
+    """Return the values that notices of what happened have in common."""
+    return {
+        "service": issuer.name,
+        "time": f"{clock.now():%Y-%m-%d %H:%M} UTC",
+        "address": runtime.context_of(session).remote_addr or "-",
+    }
 
 
 def _signature(brand: Brand | None, locale: str) -> str:

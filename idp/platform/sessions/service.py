@@ -10,6 +10,7 @@ from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from idp.platform import clock, runtime
+from idp.platform.db import new_row, write
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import digest, random_token
 from idp.platform.sessions.models import BrowserSession
@@ -33,6 +34,9 @@ class Authentication:
     """When a passkey was proven; None: it was not."""
     trusted_until: datetime | None = None
     """Until when a remembered device takes the place of a second factor; None: it does not."""
+
+
+_START = new_row(BrowserSession)
 
 
 def cookie_name(issuer: Issuer) -> str:
@@ -81,16 +85,13 @@ def start(
         end(session, replaces)
         replaces = None
     if replaces is None:
-        session.add(
-            BrowserSession(
-                sid=random_token(16),
-                user_id=user_id,
-                issuer_tenant_id=issuer.tenant_id,
-                security_stamp=security_stamp,
-                **values,
-            )
-        )
-        session.flush()
+        new = {
+            "sid": random_token(16),
+            "user_id": user_id,
+            "issuer_tenant_id": issuer.tenant_id,
+            "security_stamp": security_stamp,
+        }
+        write(session, _START, {**values, **new})
     return cookie
 
 

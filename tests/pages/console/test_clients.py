@@ -743,3 +743,29 @@ def test_the_client_as_code_makes_the_same_client(client, session, admin, web, r
     words = shlex.split(text.replace("\\\n", " "))
     assert words[:5] == ["idp", "client", "add", "--id", "odd"]
     assert words[words.index("--name") + 1] == "It's; $(odd)"
+
+
+def test_an_exemption_from_second_factors_is_shown_and_changed_by_the_platform_alone(
+    client, session, admin
+):
+    acme = add_tenant(session)
+    app = register(session, tenant_id=acme)
+    path = f"/console/t/{acme}/clients/{app.row_id}/settings"
+    assert save(client, path, second_factor_exempt="y").status_code == 303
+    assert row(session).second_factor_exempt
+    ann = add_person(session, tenant_ids=(acme,))
+    add_role(session, ann, "clerk", ["ids4.ms.client.all"], tenant_id=acme)
+    session.add(ClientOwner(user_id=ann.id, client_id=app.row_id))
+    session.commit()
+    sign_in(client, session, ann)
+    page = readable(client.get(path))
+    assert "Logs people in without their second factor" in page
+    assert "Only platform administrators change this." in page
+    assert 'name="second_factor_exempt"' not in page
+    # What she does not see she does not switch off, nor on.
+    assert save(client, path, client_name="Shop").status_code == 303
+    assert row(session).second_factor_exempt
+    clients.update(session, row(session), {"second_factor_exempt": False})
+    session.commit()
+    assert save(client, path, second_factor_exempt="y").status_code == 303
+    assert not row(session).second_factor_exempt

@@ -12,6 +12,7 @@ from idp.directory.policies import management
 from idp.directory.policies.models import Policy
 from idp.directory.policies.rules import PolicySpec
 from idp.directory.roles.models import UserRole
+from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
 from idp.platform.audit.tags import Tag
 from tests.api.center import statements
@@ -191,3 +192,76 @@ def test_the_screen_is_in_chinese(client, boss, screen):
     assert "密码策略" in text
     assert "最小长度" in text
     assert "Policies" not in text
+
+
+def test_second_factors_levels_and_devices_are_saved_and_shown(client, session, boss, acme, screen):
+    answer = save(
+        client,
+        screen,
+        second_factor="required",
+        level="mfa",
+        factors=["passkey", "totp"],
+        grace_days="7",
+        level_minutes="480",
+        device_days="10",
+    )
+    assert answer.status_code == 303
+    row = row_of(session, acme)
+    assert (row.second_factor, row.level, row.factors) == ("required", "mfa", ["passkey", "totp"])
+    assert (row.grace_days, row.level_minutes, row.device_days) == (7, 480, 10)
+    text = readable(client.get(screen))
+    for shown in ("Required", "7 days", "480 minutes", "Passkeys, Authenticator apps"):
+        assert shown in text
+    assert save(client, screen).status_code == 303
+    row = row_of(session, acme)
+    assert (row.second_factor, row.level, row.factors, row.grace_days) == (None, None, None, None)
+
+
+def test_a_policy_that_locks_everybody_out_is_refused_with_the_reason(
+    client, session, boss, acme, screen
+):
+    answer = save(client, screen, second_factor="required", level="phr")
+    assert answer.status_code == 400
+    text = readable(answer)
+    assert 'id="level-error"' in text
+    assert "Nobody could sign in" in text
+    assert row_of(session, acme) is None
+
+
+@pytest.mark.parametrize("name", ["second_factor", "level", "factors", "exempt_user_ids"])
+@pytest.mark.parametrize("text", ["9" * 10_000, "a\u202eb", "<script>alert(1)</script>", "-1"])
+def test_what_is_no_choice_is_refused_beside_the_field(
+    client, session, boss, acme, screen, name, text
+):
+    answer = save(client, screen, **{name: text})
+    assert answer.status_code == 400
+    page = answer.get_data(as_text=True)
+    assert f'id="{name}-error"' in page
+    assert "<script>alert" not in page
+    assert row_of(session, acme) is None
+
+
+def test_administrators_of_the_tenant_can_be_exempt(client, session, boss, acme, screen):
+    chiefs = [add_person(session, f"chief {number}") for number in range(3)]
+    for chief in chiefs:
+        tenants.add_member(session, acme, chief.id, is_admin=True)
+    eve = add_person(session, "mallory")
+    tenants.add_member(session, add_tenant(session, "Bluefen"), eve.id, is_admin=True)
+    session.commit()
+    text = readable(client.get(screen))
+    assert "chief 1" in text
+    assert "mallory" not in text
+    ids = [str(chief.id) for chief in chiefs]
+    assert save(client, screen, exempt_user_ids=ids[:2]).status_code == 303
+    assert row_of(session, acme).exempt_user_ids == [chief.id for chief in chiefs[:2]]
+    assert save(client, screen, exempt_user_ids=ids).status_code == 400
+    assert save(client, screen, exempt_user_ids=[str(eve.id)]).status_code == 400
+    assert row_of(session, acme).exempt_user_ids == [chief.id for chief in chiefs[:2]]
+
+
+def test_a_change_needs_a_recent_sign_in(client, session, clock, boss, acme, screen):
+    page = client.get(screen, headers=HTML)
+    clock.shift(301)
+    answer = send(client, page, screen, typed_from(page))
+    assert answer.location.startswith("/login?prompt=login")
+    assert row_of(session, acme) is None

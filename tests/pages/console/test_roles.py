@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import func, select, update
 
 from idp.directory.bundles.models import Bundle, TenantType
+from idp.directory.policies.models import RolePolicy
 from idp.directory.roles import catalogue, effects
 from idp.directory.roles.models import Privilege, Role, RolePrivilege, UserRole
 from idp.directory.tenants.models import Tenant
 from idp.pages.console import gate
 from idp.platform.audit.tags import Tag
 from tests.api.center import statements
-from tests.pages.browsing import HTML, csrf_token, events
+from tests.pages.browsing import HTML, csrf_token, events, readable, send
 from tests.protocol import add_api, add_person, add_role, add_tenant, grant_directly, sign_in
 
 MANAGING = [
@@ -493,3 +494,79 @@ def test_very_many_people_are_not_looked_at_one_by_one(session, orders, monkeypa
         session, [effects.Change(role.id, read, is_added=True)], tenant_id=acme, platform=True
     )
     assert (found.is_exact, found.people, found.each[0].people) == (False, 2, 2)
+
+
+POLICY_READ, POLICY_WRITE = "ids4.ms.admin.policy.read", "ids4.ms.admin.policy.write"
+
+
+@pytest.fixture
+def guard(client, session):
+    """Sign in somebody who sees the roles of Acme and decides about policies there."""
+    acme = add_tenant(session)
+    person = add_person(session, "guard", tenant_ids=(acme,))
+    codes = ["ids4.ms.role.get", "ids4.ms.role.detail", POLICY_READ, POLICY_WRITE]
+    add_role(session, person, "guards", codes, tenant_id=acme)
+    sign_in(client, session, person)
+    return acme
+
+
+def policy_of(session, role):
+    session.rollback()
+    session.expire_all()
+    return session.scalars(select(RolePolicy).where(RolePolicy.role_id == role.id)).one_or_none()
+
+
+def save_policy(browser, path, **values):
+    page = browser.get(path, headers=HTML)
+    stamp = re.findall(r'name="stamp"[^>]*value="([^"]*)"', page.get_data(as_text=True))
+    form = {"second_factor": "", "level": "", "stamp": stamp[-1] if stamp else "unset", **values}
+    return send(browser, page, f"{path}/policy", form)
+
+
+def test_the_policy_of_a_role_is_saved_and_recorded(client, session, guard):
+    role = make_role(session, "editor", tenant_id=guard)
+    path = f"/console/t/{guard}/roles/{role.id}"
+    for _ in range(2):
+        assert save_policy(client, path, second_factor="required").location == path
+    assert policy_of(session, role).second_factor == "required"
+    (event,) = events(session, Tag.ROLE_POLICY_CHANGED)
+    assert (event.target, event.tenant_id) == (f"role:{role.id}", guard)
+    assert "Policy of a role changed" in readable(client.get(path))
+
+
+@pytest.mark.parametrize(
+    ("values", "status"),
+    [
+        ({"level": "pwd"}, 400),
+        ({"second_factor": "<script>alert(1)</script>" + "x" * 10_000}, 400),
+        ({"second_factor": "required", "level": "phr"}, 400),
+        ({"second_factor": "required", "stamp": "of somebody else"}, 409),
+    ],
+)
+def test_a_policy_of_a_role_that_cannot_be_is_refused(client, session, guard, values, status):
+    role = make_role(session, "editor", tenant_id=guard)
+    answer = save_policy(client, f"/console/t/{guard}/roles/{role.id}", **values)
+    assert answer.status_code == status
+    assert "<script>alert" not in answer.get_data(as_text=True)
+    assert policy_of(session, role) is None
+
+
+def test_policies_of_other_roles_are_out_of_reach(client, session, guard):
+    other = add_tenant(session, "Bluefen")
+    roles = [make_role(session, "theirs", tenant_id=other), make_role(session, "everywhere")]
+    for role in roles:
+        for place in (f"/console/t/{guard}", f"/console/t/{other}", "/console/platform"):
+            form = {"second_factor": "required", "level": "", "stamp": "unset"}
+            page = client.get("/account", headers=HTML)
+            answer = send(client, page, f"{place}/roles/{role.id}/policy", form)
+            assert answer.status_code == 404
+        assert policy_of(session, role) is None
+
+
+def test_without_the_permission_the_policy_of_a_role_is_not_shown(client, session, ann):
+    _, acme = ann
+    role = make_role(session, "editor", tenant_id=acme)
+    path = f"/console/t/{acme}/roles/{role.id}"
+    assert f"{path}/policy" not in readable(client.get(path))
+    assert save_policy(client, path, second_factor="required").status_code == 403
+    assert policy_of(session, role) is None

@@ -106,7 +106,7 @@ class EditForm(Form):
         return {
             name: self[name].data
             for name in self.settings
-            if _plain(self[name].data) != _plain(shown[name])
+            if name in self and _plain(self[name].data) != _plain(shown[name])
         }
 
     def changed_lists(self, client: Client) -> dict[str, list[str]]:
@@ -122,6 +122,7 @@ class EditForm(Form):
         return [
             (self[name].label.text, _readable(shown[name]), _readable(self[name].data))
             for name in (*self.settings, *self.lists)
+            if name in self
         ]
 
 
@@ -136,6 +137,7 @@ class SettingsForm(EditForm):
         *("security_profile", "dpop_bound_access_tokens"),
         *("require_pushed_authorization_requests", "require_signed_request_object"),
         *("request_object_signing_alg", "response_modes", "authorization_signed_response_alg"),
+        "second_factor_exempt",
     )
 
     client_name = _line(_("Display name"), 200)
@@ -160,6 +162,7 @@ class SettingsForm(EditForm):
             PHR: _("a passkey"),
         },
     )
+    second_factor_exempt = BooleanField(_("Logs people in without their second factor"))
     token_endpoint_auth_method = _choice(
         _("Authentication at the token endpoint"),
         {"": _("secret, by header or form"), **{name: name for name in product.AUTH_METHODS}},

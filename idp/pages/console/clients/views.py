@@ -157,7 +157,7 @@ def show(workspace: Workspace, row_id: int) -> Response:
 def show_tab(workspace: Workspace, row_id: int, tab: str) -> Response:
     """Show settings, addresses, scopes or lifetimes of a client."""
     client = get(workspace, row_id)
-    form = TABS[tab](formdata=None, data=TABS[tab].shown(client))
+    form = _form(workspace, tab, formdata=None, data=TABS[tab].shown(client))
     return _tab(workspace, client, tab, form)
 
 
@@ -165,7 +165,7 @@ def show_tab(workspace: Workspace, row_id: int, tab: str) -> Response:
 def save_tab(workspace: Workspace, row_id: int, tab: str) -> Response:
     """Save what was changed on a tab."""
     client = get(workspace, row_id)
-    form = TABS[tab]()
+    form = _form(workspace, tab)
     if not form.validate():
         return _tab(workspace, client, tab, form, 400)
     try:
@@ -182,6 +182,14 @@ def save_tab(workspace: Workspace, row_id: int, tab: str) -> Response:
         return _tab(workspace, client, tab, form, problem.status)
     database().commit()
     return go(workspace, "clients.show_tab", row_id=row_id, tab=tab, notice="saved")
+
+
+def _form(workspace: Workspace, tab: str, **options: Any) -> EditForm:
+    """Return the form of a tab with the fields that the person may change."""
+    form = TABS[tab](**options)
+    if "second_factor_exempt" in form and not workspace.actor.is_platform_admin:
+        del form["second_factor_exempt"]
+    return form
 
 
 def _save(workspace: Workspace, client: Client, form: EditForm) -> None:

@@ -37,7 +37,7 @@ def index(workspace: Workspace) -> Response:
     return _page(workspace, state, form)
 
 
-@pages.post(permission=WRITE)
+@pages.post(permission=WRITE, recent=True)
 def save(workspace: Workspace) -> Response:
     """Save all values."""
     form = PolicyForm(_administrators(workspace))

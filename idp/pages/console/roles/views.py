@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from idp.claims import registry
+from idp.directory.policies import management as policies
 from idp.directory.roles import effects, tenant_roles
 from idp.directory.roles import management as roles
 from idp.directory.roles.management import RoleSpec
@@ -25,6 +26,7 @@ from idp.pages.console import conflicts, deletion, layout, lists, refusals, scre
 from idp.pages.console.conflicts import Conflict
 from idp.pages.console.deletion import Deletion
 from idp.pages.console.gate import Hit, Pages, go, is_recent, redirect_to_sign_in
+from idp.pages.console.policy.forms import RolePolicyForm
 from idp.pages.console.roles import matrix as matrices
 from idp.pages.console.roles.forms import (
     MOST_NAMES,
@@ -43,7 +45,7 @@ from idp.platform.web.views import database
 
 MOST_PEOPLE = 50
 """People of a role that its page lists."""
-EVENTS = (Tag.ROLE_CHANGED, Tag.ROLE_CREATED)
+EVENTS = (Tag.ROLE_CHANGED, Tag.ROLE_CREATED, Tag.ROLE_POLICY_CHANGED)
 TICK = "tick"
 
 pages = Pages(screens.ROLES)
@@ -145,6 +147,28 @@ def rename(workspace: Workspace, row_id: int) -> Response:
     except Problem as problem:
         database().rollback()
         return _refuse_name(workspace, row_id, form, problem)
+    database().commit()
+    return go(workspace, "roles.show", row_id=row_id)
+
+
+@pages.post("/<int:row_id>/policy", permission=Scope.ADMIN_POLICY_WRITE, recent=True)
+def save_policy(workspace: Workspace, row_id: int) -> Response:
+    """Save what is required of those who have a role."""
+    role = matrices.get(database(), workspace, row_id)
+    form = RolePolicyForm()
+    if not form.validate():
+        return _show_role(workspace, role, policy_form=form, status=400)
+    try:
+        policies.replace_of_role(
+            database(), workspace.confined_actor, row_id, form.to_spec(), stamp=form.stamp.data
+        )
+    except Problem as problem:
+        database().rollback()
+        role = matrices.get(database(), workspace, row_id)
+        if isinstance(problem, Refused):
+            form.stamp.data = None
+        refusals.refuse(form, problem)
+        return _show_role(workspace, role, policy_form=form, status=problem.status)
     database().commit()
     return go(workspace, "roles.show", row_id=row_id)
 
@@ -270,6 +294,7 @@ def _show_role(
     form: RoleNameForm | None = None,
     *,
     assigning: AssignForm | None = None,
+    policy_form: RolePolicyForm | None = None,
     conflict: Conflict | None = None,
     status: int = 200,
 ) -> Response:
@@ -291,12 +316,29 @@ def _show_role(
         people=people,
         holders=effects.holders(database(), [role.id])[role.id],
         events=trail.of(database(), f"role:{role.id}", EVENTS),
+        policy_form=_policy_form(workspace, role, policy_form),
+        may_change_policy=workspace.may(Scope.ADMIN_POLICY_WRITE),
+        policy_permission=Scope.ADMIN_POLICY_WRITE,
         may_rename=workspace.may(Scope.ROLE_PUT),
         may_delete=workspace.may(Scope.ROLE_DELETE),
         may_assign=workspace.may(Scope.US_ROLE_BIND)
         and workspace.tenant is not None
         and role.tenant_id is not None,
     )
+
+
+def _policy_form(
+    workspace: Workspace, role: Role, form: RolePolicyForm | None
+) -> RolePolicyForm | None:
+    """Return the form of a role's policy; None: it cannot be seen here."""
+    if not workspace.may(Scope.ADMIN_POLICY_READ) or role.tenant_id != workspace.tenant_id:
+        return None
+    row = policies.get_of_role(database(), workspace.confined_actor, role.id).row
+    if form is None:
+        values = {"second_factor": row.second_factor or "", "level": row.level or ""}
+        form = RolePolicyForm(formdata=None, data=values)
+    form.stamp.data = form.stamp.data or row.concurrency_stamp
+    return form
 
 
 def _deletion(workspace: Workspace, row_id: int) -> Deletion:
