@@ -13,7 +13,11 @@ ALGORITHMS = ("PS256", "ES256", "EdDSA")
 """FAPI 2.0 Security Profile 5.4.1."""
 USUAL_ALGORITHM = "ES256"
 CODE_SECONDS = 60
-METHODS = (product.PRIVATE_KEY_JWT,)
+METHODS = tuple(
+    name
+    for name in product.AUTH_METHODS
+    if name not in {product.NO_AUTHENTICATION, *product.SHARED_SECRET_METHODS}
+)
 """Ways to authenticate by a key that the client alone has (FAPI 2.0 Security Profile 5.3.2.1)."""
 _ALGORITHM_FIELDS = (
     "token_endpoint_auth_signing_alg",
