@@ -35,6 +35,7 @@ CASES: dict[str, Case] = {
         cases.refresh,
         cases.introspect,
         cases.userinfo,
+        cases.fapi,
         cases.documents,
         cases.tails,
         cases.login,
