@@ -36,6 +36,7 @@ CASES: dict[str, Case] = {
         cases.refresh,
         cases.introspect,
         cases.userinfo,
+        cases.fapi,
         cases.documents,
         cases.tails,
         cases.login,

@@ -7,13 +7,14 @@ can.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import resource
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ import psutil
 from bench import hydra, keycloak, load, machine, site
 from bench.load import Answer, Request, Script, Taken
 from bench.measure import Figure, Plan, Result, Row, at_least, at_most
+from bench.proofs import Key
 from bench.servers import WORKERS, Servers
-from bench.targets import Server, cpu_seconds
+from bench.targets import OidcProvider, Server, cpu_seconds
 from tests import protocol
 
 ROUNDS = 5
@@ -351,6 +353,70 @@ def _userinfos(server: Server) -> Script:
 def userinfo(servers: Servers) -> list[Result]:
     """Userinfo with the scopes openid and profile."""
     return _by_all("userinfo", servers, _userinfos, node=1.5, django=6)
+
+
+def fapi(servers: Servers) -> list[Result]:
+    """Tokens that are bound to a key: client_credentials and userinfo, each with a new proof."""
+    ours, node = servers.ours, servers.oidc_provider
+    return [
+        measure(
+            servers.plan,
+            case,
+            [
+                _driven(ours, bearer(ours), "ours, bearer"),
+                _driven(ours, bound(ours), "ours"),
+                _driven(node, bound(node)),
+            ],
+            [Bar("ours", "ours, bearer", least), Bar("ours", "oidc-provider", 1.0)],
+        )
+        for case, bearer, bound, least in (
+            ("client_credentials with DPoP", _machine_tokens, _bound_machine_tokens, 0.45),
+            ("userinfo with DPoP", _userinfos, _bound_userinfos, 0.35),
+        )
+    ]
+
+
+def _machine_request(server: Server) -> Request:
+    scope = "orders.read" if isinstance(server, OidcProvider) else "fast.read"
+    return server.by_client("machine-es256", grant_type="client_credentials", scope=scope)
+
+
+def _machine_tokens(server: Server) -> Script:
+    return load.repeat(_machine_request(server))
+
+
+def _bound_machine_tokens(server: Server) -> Script:
+    request = _machine_request(server)
+
+    def steps() -> Steps:
+        proofs = Key().proofs("POST", server.url + server.token)
+        first = next(proofs)
+        yield None
+        for proof in itertools.chain([first], proofs):
+            (yield replace(request, headers={**request.headers, "DPoP": proof})).expect(200)
+            yield None
+
+    return steps
+
+
+def _bound_userinfos(server: Server) -> Script:
+    client_id, scope = server.client_of_userinfo, server.scope("openid", "profile")
+
+    def steps() -> Steps:
+        key = Key()
+        cookies = yield from server.signed_in(client_id, scope)
+        code = yield from server.code(client_id, scope, cookies)
+        proof = key.proof("POST", server.url + server.token)
+        token = (yield from server.redeemed(client_id, code, DPoP=proof))["access_token"]
+        proofs = key.proofs("GET", server.url + server.userinfo, token)
+        first = next(proofs)
+        yield None
+        for each in itertools.chain([first], proofs):
+            headers = {"Authorization": f"DPoP {token}", "DPoP": each}
+            (yield Request("GET", server.userinfo, headers)).expect(200)
+            yield None
+
+    return steps
 
 
 JWKS = "/.well-known/openid-configuration/jwks"

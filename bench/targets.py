@@ -110,7 +110,9 @@ class Server:
         answer = (yield self.for_code(client_id, scope, cookies)).expect(302, 303)
         return code_in(answer)
 
-    def redeemed(self, client_id: str, code: str) -> Generator[Request, Answer, dict[str, Any]]:
+    def redeemed(
+        self, client_id: str, code: str, **headers: str
+    ) -> Generator[Request, Answer, dict[str, Any]]:
         """Redeem a code; return the token response."""
         request = self.by_client(
             client_id,
@@ -119,6 +121,7 @@ class Server:
             redirect_uri=CALLBACK,
             code_verifier=VERIFIER,
         )
+        request = replace(request, headers={**request.headers, **headers})
         content: dict[str, Any] = json.loads((yield request).expect(200).body)
         return content
 

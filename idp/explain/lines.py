@@ -17,7 +17,7 @@ from idp.oauth import access_tokens, id_tokens
 from idp.oauth.checks import scope as scopes
 from idp.platform.issuer import PLATFORM_TENANT_ID
 
-_EACH_TOKEN = frozenset({"jti", "exp", "iat", "at_hash"})
+_EACH_TOKEN = frozenset({"jti", "exp", "iat", "at_hash", "cnf"})
 _SIGN_IN = frozenset({"auth_time", "acr", "amr", "sid", "nonce"})
 _REFERENCES = ("permission_ref", "role_ref", "claims_ref")
 Kept = Mapping[str, Sequence[str | None]]

@@ -26,7 +26,9 @@ from idp.platform.issuer import Issuer
 from idp.platform.signing import compact, signer
 from idp.platform.storage import SessionStorage, complete
 
-EACH_TOKEN = frozenset({"jti", "exp", "iat", "at_hash", "nonce", "auth_time", "acr", "amr", "sid"})
+EACH_TOKEN = frozenset(
+    {"jti", "exp", "iat", "at_hash", "cnf", "nonce", "auth_time", "acr", "amr", "sid"}
+)
 """Claims that differ from token to token, or from sign-in to sign-in."""
 _KINDS = {ACCESS_TOKEN_TYPE: "access_token", "jwt": "id_token"}
 

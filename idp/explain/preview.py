@@ -24,6 +24,7 @@ from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.endpoints.token import find_grant
 from idp.oauth.grant_state import HeldGrant, StandingGrant
 from idp.oauth.grants import GrantRequest, issuing
+from idp.oauth.holder import NO_HOLDER, Holder
 from idp.oauth.pending import Answers
 from idp.oauth.request import Parameters, ProtocolRequest
 from idp.oauth.visitor import SignedIn
@@ -37,6 +38,7 @@ CLIENT_CREDENTIALS = "client_credentials"
 AUTHORIZATION_CODE = "authorization_code"
 _CHALLENGE = "A" * 43
 """Of the right form: which one it is does not matter here."""
+_THUMBPRINT = "thumbprint of the key of the client"
 _RETURN = "https://return.invalid/"
 
 
@@ -80,7 +82,7 @@ async def _for_itself(recorder: Recorder, wish: Wish) -> Preview:
     request = _token_request(wish, CLIENT_CREDENTIALS)
     grant = find_grant(request, wish.client)
     own = request.body.only(grant.parameters)
-    await grant.answer(GrantRequest(request, recorder, wish.client, own))
+    await grant.answer(GrantRequest(request, recorder, wish.client, own, _holder(wish.client)))
     token = recorder.recorded[ACCESS_TOKEN_TYPE]
     granted = scopes.retain(wish.client, str(token.claims["scope"]).split())
     return Preview(granted, granted, token)
@@ -100,10 +102,16 @@ async def _for_person(recorder: Recorder, wish: Wish, user: User) -> Preview:
     granted = scopes.retain(wish.client, grant.scopes)
     narrowed = scopes.narrow(granted, (), wish.issuer.url, within=grant.resources)
     request = _token_request(wish, AUTHORIZATION_CODE)
-    own = GrantRequest(request, recorder, wish.client, Parameters(()))
+    own = GrantRequest(request, recorder, wish.client, Parameters(()), _holder(wish.client))
     await issuing.issue(own, standing, granted, narrowed, nonce=None)
     access_token = recorder.recorded[ACCESS_TOKEN_TYPE]
     return Preview(granted, narrowed, access_token, recorder.recorded.get("JWT"), consent)
+
+
+def _holder(client: ClientView) -> Holder:
+    """Return whom tokens are for, where the client has to prove that it holds a key."""
+    is_bound = client.dpop_bound_access_tokens or client.may_need_proof
+    return Holder(jkt=_THUMBPRINT) if is_bound else NO_HOLDER
 
 
 _OF_GRANT = tuple(field.name for field in fields(HeldGrant) if field.name != "id")

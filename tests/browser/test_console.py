@@ -75,6 +75,7 @@ def test_every_page_of_the_console_is_readable_for_everybody(chromium, house, la
         "organisations": "/console/organisations",
         "new": f"{console}/clients/new",
         "new-details": f"{console}/clients/new?kind=spa",
+        "new-details-web": f"{console}/clients/new?kind=web",
         **{
             f"client-{tab}": f"{client}/{tab}"
             for tab in ("settings", "addresses", "scopes", "tokens", "secrets", "activity")

@@ -457,6 +457,10 @@ def test_nonces_may_be_required_of_everybody(client, web, machine, prover):
     answer = ask(client, machine, prover)
     assert answer.status_code == 200
     assert answer.headers["DPoP-Nonce"] == prover.nonce
+    form = {"grant_type": "refresh_token", "refresh_token": "x", **web.post}
+    answer = client.post("/connect/token", data=form, headers=prover.shows())
+    assert error(answer) == (400, "invalid_grant")
+    assert answer.headers["DPoP-Nonce"] == prover.nonce
     token = redeem(client, web, prover).get_json()["access_token"]
     answer = client.get(USERINFO, headers=prover.uses(token, "GET", USERINFO))
     assert (answer.status_code, answer.headers["DPoP-Nonce"]) == (200, prover.nonce)

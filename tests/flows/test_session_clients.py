@@ -75,7 +75,7 @@ def test_it_outlives_grants_and_tokens_and_goes_with_the_session(
     session.rollback()
     assert session.scalars(select(Grant)).all() == []
     assert [row.client_id for row in rows(session)] == [web.row_id]
-    session.rollback()
+    session.rollback()  # SQLite has one writer
     clock.shift(90 * 24 * HOUR)
     cleanup.run(runtime, threading.Event(), EXPIRIES)
     assert rows(session) == []

@@ -1,4 +1,4 @@
-"""Clients of others for Node that bind their tokens to a key, unchanged, against a server."""
+"""Clients of others for Node that bind their tokens and sign, unchanged, against a server."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests import npm, protocol
+from tests.client_keys import ClientKey
 from tests.conformance.browser import Arrival, Browser, Person
 from tests.conformance.provider import Provider, add_full_person, own_database, running
 from tests.conftest import Run
@@ -52,18 +54,12 @@ def clerk(demanding: Provider) -> Person:
     return add_full_person(demanding, "clerk")
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("is_public", [True, False], ids=["public", "confidential"])
-def test_a_library_binds_its_tokens_by_itself(
-    demanding: Provider, programs: Path, clerk: Person, library: str, is_public: bool
-) -> None:
-    alg = "EdDSA" if is_public and library == "oauth4webapi" else "ES256"
-    name = f"{library}-{is_public}"
-    with demanding.sessions() as session:
-        app = protocol.register(session, name, public=is_public, dpop_bound_access_tokens=True)
-    arguments = (demanding.url, name, app.secret or "", protocol.CALLBACK, alg)
+def sign_in(
+    provider: Provider, programs: Path, person: Person, program: str, *arguments: str
+) -> dict[str, Any]:
+    """Run a program that signs a person in, play the browser, and return what it prints."""
     process = subprocess.Popen(
-        [npm.NODE, f"{library}.mjs", *map(_node_alg, arguments)],
+        [npm.NODE, f"{program}.mjs", provider.url, *arguments],
         cwd=programs,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -77,12 +73,26 @@ def test_a_library_binds_its_tokens_by_itself(
     address = process.stdout.readline().strip()
     if not address:
         pytest.fail(process.stderr.read())
-    with Browser(demanding.url) as browser:
-        stop = browser.answer(browser.open(address), clerk)
+    with Browser(provider.url) as browser:
+        stop = browser.answer(browser.open(address), person)
     assert isinstance(stop, Arrival), stop
     output, errors = process.communicate(stop.url + "\n", timeout=60)
     assert process.returncode == 0, errors
-    result = json.loads(output)
+    result: dict[str, Any] = json.loads(output)
+    return result
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("is_public", [True, False], ids=["public", "confidential"])
+def test_a_library_binds_its_tokens_by_itself(
+    demanding: Provider, programs: Path, clerk: Person, library: str, is_public: bool
+) -> None:
+    alg = "EdDSA" if is_public and library == "oauth4webapi" else "ES256"
+    name = f"{library}-{is_public}"
+    with demanding.sessions() as session:
+        app = protocol.register(session, name, public=is_public, dpop_bound_access_tokens=True)
+    arguments = (name, app.secret or "", protocol.CALLBACK, _node_alg(alg))
+    result = sign_in(demanding, programs, clerk, library, *arguments)
     assert [kind.lower() for kind in result["types"]] == ["dpop", "dpop"]
     assert result["sub"] == str(clerk.id)
     assert protocol.payload(result["access_token"])["cnf"].keys() == {"jkt"}
@@ -91,6 +101,18 @@ def test_a_library_binds_its_tokens_by_itself(
         headers=protocol.bearer(result["access_token"]),
     )
     assert stolen.status_code == 401
+
+
+def test_a_library_keeps_to_message_signing(
+    demanding: Provider, programs: Path, clerk: Person
+) -> None:
+    key = ClientKey()
+    with demanding.sessions() as session:
+        protocol.register(session, "bank", security_profile="fapi2_message_signing", jwks=key.jwks)
+    private = json.dumps({**key.key.as_dict(private=True), "kid": key.kid})
+    result = sign_in(demanding, programs, clerk, "bank", "bank", protocol.CALLBACK, private)
+    assert [kind.lower() for kind in result["types"]] == ["dpop", "dpop"]
+    assert result["sub"] == str(clerk.id)
 
 
 def _node_alg(argument: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from idp.directory.clients.snapshot import ClientView
 from idp.oauth import client_auth
 from idp.oauth.dpop import once, proofs
@@ -10,7 +13,7 @@ from idp.oauth.grants import GrantRequest, GrantType
 from idp.oauth.holder import NO_HOLDER, Holder
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import NO_STORE, ProtocolResponse, json_response
-from idp.platform.errors import InvalidDpopProof, OAuthError
+from idp.platform.errors import InvalidDpopProof, OAuthError, Problem
 from idp.platform.metrics.declarations import TOKENS
 from idp.platform.storage import Storage
 
@@ -22,9 +25,11 @@ async def token(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
     own = request.body.only(grant.parameters)
     proof = _proof(request, storage, client)
     holder = NO_HOLDER if proof is None else Holder(jkt=proof.jkt)
-    answer = await grant.answer(GrantRequest(request, storage, client, own, holder, proof))
-    if proof is not None:
-        await once.spend(storage, proof)  # where the grant wrote nothing
+    token_request = GrantRequest(request, storage, client, own, holder, proof)
+    if proof is None:
+        answer = await grant.answer(token_request)
+    else:
+        answer = await _answer_once(grant, token_request, proof)
     counts = storage.runtime.counts
     counts.add(TOKENS, grant.name, "reference" if client.access_token_is_reference else "jwt")
     if "refresh_token" in answer:
@@ -32,6 +37,19 @@ async def token(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
     if proof is not None and proof.headers:
         return json_response(answer, headers={**NO_STORE, **proof.headers})
     return json_response(answer)
+
+
+async def _answer_once(
+    grant: GrantType, token_request: GrantRequest, proof: Proof
+) -> Mapping[str, Any]:
+    """Let the grant answer a request with a proof, whose use is recorded where it did not do so."""
+    try:
+        answer = await grant.answer(token_request)
+        await once.spend(token_request.storage, proof)
+    except Problem as problem:
+        problem.headers.update(proof.headers)  # RFC 9449 8.2
+        raise
+    return answer
 
 
 def _proof(request: ProtocolRequest, storage: Storage, client: ClientView) -> Proof | None:
