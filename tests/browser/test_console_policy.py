@@ -90,6 +90,7 @@ def test_a_second_factor_is_required_and_put_off(chromium, house, session, langu
     chief = add_person(session, "chief", tenant_ids=())
     tenants.add_member(session, acme, chief.id, is_admin=True)
     role = add_role(session, chief, "editor", tenant_id=acme)
+    role.name = {"en": "Editor", "zh": "编辑"}[language]
     session.commit()
     context = chromium.new_context(
         locale={"en": "en-GB", "zh": "zh-CN"}[language], color_scheme=colours

@@ -251,7 +251,7 @@ def test_no_device_is_remembered_where_that_is_off(client, session, ann, secret)
 
 @pytest.mark.settings(second_factor="required")
 def test_a_device_is_remembered_where_everyone_must_have_a_second_factor(
-    client, session, ann, secret
+    client, session, clock, ann, secret
 ):
     remember(client, session, secret)
     assert not is_asked(client)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import Table, and_, bindparam, delete, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -20,7 +20,7 @@ from idp.directory.factors.passkey_answers import ALGORITHMS, Answer, RefusedAns
 from idp.directory.tenants.models import TenantHost
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
-from idp.platform.db import count_hits
+from idp.platform.db import BigInt, count_hits, run
 from idp.platform.errors import Conflict
 from idp.platform.issuer import Issuer
 from idp.platform.onetime import service as onetime
@@ -78,6 +78,31 @@ class Finding:
     """Whether this answer suspended the passkey."""
 
 
+_COLUMNS = Passkey.__table__.c
+_FIRST = (
+    select(_COLUMNS.rp_id)
+    .where(_COLUMNS.issuer_tenant_id == bindparam("issuer_tenant_id"))
+    .order_by(_COLUMNS.id)
+    .limit(1)
+)
+_OF_ANSWER = select(Passkey).where(
+    Passkey.rp_id == bindparam("rp_id"),
+    Passkey.credential_id == bindparam("credential_id"),
+    Passkey.issuer_tenant_id == bindparam("issuer_tenant_id"),
+)
+_NEXT = bindparam("count", type_=BigInt)
+_COUNT = (
+    update(cast("Table", Passkey.__table__))
+    .where(
+        _COLUMNS.id == bindparam("row_id"),
+        _COLUMNS.suspended_at.is_(None),
+        or_(_COLUMNS.sign_count < _NEXT, and_(_NEXT == 0, _COLUMNS.sign_count == 0)),
+    )
+    .values(sign_count=_NEXT, backed_up=bindparam("is_backed_up"), last_used_at=bindparam("now"))
+    .returning(_COLUMNS.id)
+)
+
+
 def rp_id_of(session: Session, issuer: Issuer) -> str | None:
     """Return the host name that passkeys of an issuer are bound to; None: there can be none.
 
@@ -87,13 +112,12 @@ def rp_id_of(session: Session, issuer: Issuer) -> str | None:
     own = issuer.passkey_host
     if own is None:
         return None
-    first = select(Passkey.rp_id).where(Passkey.issuer_tenant_id == issuer.tenant_id)
-    first = first.order_by(Passkey.id).limit(1)
-    found = session.scalar(first)
-    if found in {None, own}:
+    found = run(session, _FIRST, {"issuer_tenant_id": issuer.tenant_id})
+    if not found or found[0].rp_id == own:
         return own
-    earlier = _host_names(session, issuer)
-    return session.scalar(first.where(Passkey.rp_id.in_([own, *earlier]))) or own
+    first = select(Passkey.rp_id).where(Passkey.issuer_tenant_id == issuer.tenant_id)
+    hosts = Passkey.rp_id.in_([own, *_host_names(session, issuer)])
+    return session.scalar(first.where(hosts).order_by(Passkey.id).limit(1)) or own
 
 
 def list_of(session: Session, user_id: int) -> Sequence[Passkey]:
@@ -313,13 +337,12 @@ def _host_names(session: Session, issuer: Issuer) -> list[str]:
 
 
 def _find(session: Session, issuer: Issuer, answer: Answer) -> Passkey | None:
-    rp_id = rp_id_of(session, issuer)
-    query = select(Passkey).where(
-        Passkey.rp_id == rp_id,
-        Passkey.credential_id == answer.credential_id,
-        Passkey.issuer_tenant_id == issuer.tenant_id,
-    )
-    return session.scalars(query).one_or_none()
+    values = {
+        "rp_id": rp_id_of(session, issuer),
+        "credential_id": answer.credential_id,
+        "issuer_tenant_id": issuer.tenant_id,
+    }
+    return session.scalars(_OF_ANSWER, values).one_or_none()
 
 
 def _check(
@@ -366,12 +389,13 @@ def _count(session: Session, passkey: Passkey, sign_count: int, *, backed_up: bo
 
     Web Authentication 7.2, step 22.
     """
-    has_grown = Passkey.sign_count < sign_count if sign_count else Passkey.sign_count == 0
-    kept = update(Passkey).where(
-        Passkey.id == passkey.id, Passkey.suspended_at.is_(None), has_grown
-    )
-    values = {"sign_count": sign_count, "backed_up": backed_up, "last_used_at": clock.now()}
-    if not count_hits(session, kept.values(**values)):
+    values = {
+        "row_id": passkey.id,
+        "count": sign_count,
+        "is_backed_up": backed_up,
+        "now": clock.now(),
+    }
+    if not run(session, _COUNT, values):
         raise _CounterWentBackError
 
 

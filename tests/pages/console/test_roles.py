@@ -557,7 +557,7 @@ def test_policies_of_other_roles_are_out_of_reach(client, session, guard):
     for role in roles:
         for place in (f"/console/t/{guard}", f"/console/t/{other}", "/console/platform"):
             form = {"second_factor": "required", "level": "", "stamp": "unset"}
-            page = client.get("/account", headers=HTML)
+            page = client.get("/account/password", headers=HTML)
             answer = send(client, page, f"{place}/roles/{role.id}/policy", form)
             assert answer.status_code == 404
         assert policy_of(session, role) is None
