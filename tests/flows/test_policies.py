@@ -48,8 +48,6 @@ from tests.protocol import (
 
 ORIGIN = "http://localhost:8000"
 WITH_PASSKEYS = pytest.mark.settings(public_url=ORIGIN)
-pytestmark = pytest.mark.postgresql
-
 RIGHT = {"login": "ann", "password": PASSWORD}
 PLATFORM = 1
 
