@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Response, sync_playwright
+from playwright.sync_api import Browser, Page, Response
 
 from idp.directory.factors.models import Passkey
 from idp.directory.tenants import service as tenants
@@ -33,10 +34,8 @@ class Front:
 
 
 @pytest.fixture
-def front(tmp_path) -> Iterator[Front]:
+def front(chromium: Browser, tmp_path: Path) -> Iterator[Front]:
     path = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if path is None:
-        pytest.skip("no Chromium is installed: apt-get install chromium")
     port = free_port()
     made = caddy.make(tmp_path / "caddy", {OLD: port, NEW: port})
     made.start()
@@ -49,11 +48,12 @@ def front(tmp_path) -> Iterator[Front]:
         "--ignore-certificate-errors",
         f"--host-resolver-rules=MAP *.test:443 127.0.0.1:{made.port}",
     ]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
+    try:
+        browser = chromium.browser_type.launch(executable_path=path, args=flags)
         yield Front(browser, port)
         browser.close()
-    made.stop()
+    finally:
+        made.stop()
 
 
 @pytest.fixture

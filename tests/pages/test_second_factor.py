@@ -7,7 +7,7 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 
 from idp.directory.authentication import attempts
 from idp.directory.authentication.models import SignInAttempt
@@ -379,3 +379,19 @@ def test_registration_ends_with_the_second_factor_where_it_is_required(client, s
     answer = authorize(client, app)
     assert submit(client, answer.location, RIGHT).location.startswith("/login/enrol?")
     assert count(session, SignInAttempt) == 1
+
+
+def test_a_second_factor_takes_few_statements(runtime, client, session, ann, secret):
+    asked = submit(client, "/login", RIGHT)
+    page = client.get(asked.location, headers=HTML)
+    seen = []
+
+    def note(_connection, _cursor, statement, *_rest):
+        if "configuration_version" not in statement:  # read once a second
+            seen.append(statement)
+
+    event.listen(runtime.engine, "before_cursor_execute", note)
+    done = send(client, page, asked.location, {"code": app_code(secret)})
+    event.remove(runtime.engine, "before_cursor_execute", note)
+    assert done.location == "/account"
+    assert len(seen) <= 13, seen
