@@ -33,8 +33,8 @@ ROUNDS = 5
 SECONDS = 1.0
 LOGIN_SECONDS = 2.0
 """A password takes a tenth of a second."""
-LOGIN_CONNECTIONS = 8
-"""With more, passwords wait so long for a core that the server refuses some."""
+LOGIN_CONNECTIONS = 5
+"""As many as one worker lets in: with more it refuses some where the kernel leads all to it."""
 ATTEMPTS = 2
 """A round that other work disturbed is taken again, until there are so many."""
 CONNECTIONS_OF_TAILS = 32

@@ -54,7 +54,7 @@ class Size:
 
 
 SMALL = Size("small", 1_000, 100, 10, 1_000)
-LARGE = Size("large", 1_000_000, 10_000, 1_000, 1_000_000)
+LARGE = Size("large", 1_000_000, 100_000, 10_000, 10_000_000)
 PAGES = {
     "overview": "overview?days=30",
     "users": "users",

@@ -74,7 +74,9 @@ def _copy_python(root: Path) -> Path:
     programs = root / base.relative_to("/") / "bin"
     programs.mkdir(parents=True)
     for name in ("python", "python3", f"python{number}"):
-        shutil.copy2(base / "bin" / name, programs / name, follow_symlinks=False)
+        # Debian's own Python has no name without a number.
+        if (base / "bin" / name).exists():
+            shutil.copy2(base / "bin" / name, programs / name, follow_symlinks=False)
     for path in (base / "lib").glob("libpython*.so*"):
         target = root / path.relative_to("/")
         target.parent.mkdir(exist_ok=True)

@@ -6,9 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
-from idp.directory.clients.models import Client, ClientCorsOrigin
+from idp.directory import child_texts
+from idp.directory.clients.models import (
+    Client,
+    ClientClaim,
+    ClientCorsOrigin,
+    ClientGrantType,
+    ClientPostLogoutRedirectUri,
+    ClientRedirectUri,
+    ClientScope,
+    ClientSecret,
+)
 from idp.directory.product import (
     NO_AUTHENTICATION,
     PLAIN_MODES,
@@ -141,20 +151,21 @@ def cors_origins(session: Session) -> frozenset[str]:
     return frozenset(session.scalars(query))
 
 
+_TEXTS = child_texts.select(
+    claims=(ClientClaim.client_id, ClientClaim.type, ClientClaim.value),
+    grant_types=(ClientGrantType.client_id, ClientGrantType.grant_type),
+    scopes=(ClientScope.client_id, ClientScope.scope),
+    redirect_uris=(ClientRedirectUri.client_id, ClientRedirectUri.redirect_uri),
+    post_logout_redirect_uris=(
+        ClientPostLogoutRedirectUri.client_id,
+        ClientPostLogoutRedirectUri.post_logout_redirect_uri,
+    ),
+    cors_origins=(ClientCorsOrigin.client_id, ClientCorsOrigin.origin),
+)
+
+
 def _load(session: Session, condition: Any) -> ClientView | None:
-    client = session.scalars(
-        select(Client)
-        .where(condition, Client.enabled)
-        .options(
-            selectinload(Client.secrets),
-            selectinload(Client.grant_types),
-            selectinload(Client.scopes),
-            selectinload(Client.redirect_uris),
-            selectinload(Client.post_logout_redirect_uris),
-            selectinload(Client.cors_origins),
-            selectinload(Client.claims),
-        )
-    ).one_or_none()
+    client = session.scalars(select(Client).where(condition, Client.enabled)).one_or_none()
     return None if client is None else _view(session, client)
 
 
@@ -165,16 +176,20 @@ def _view(session: Session, client: Client) -> ClientView | None:
         if tenant is None or not tenant.is_enabled:
             return None
         issuer_tenant_id = tenant.issuer_tenant_id
-    names = [row.scope for row in client.scopes]
-    api_scopes, identity_scopes = resources.load_scopes(session, names, client.tenant_id)
+    found = child_texts.read(session, _TEXTS, client_id=(client.id,))
+    texts = {kind: frozenset(text for text, _ in rows) for (kind, _), rows in found.items()}
+    nothing: frozenset[str] = frozenset()
+    api_scopes, identity_scopes = resources.load_scopes(
+        session, texts.get("scopes", nothing), client.tenant_id
+    )
     claims: dict[str, str | list[str]] = {}
-    for row in client.claims:
-        name = client.client_claims_prefix + row.type
+    for kind, value in found.get(("claims", client.id), ()):
+        name = client.client_claims_prefix + kind
         known = claims.get(name)
         if known is None:
-            claims[name] = row.value
+            claims[name] = value
         else:
-            claims[name] = [*([known] if isinstance(known, str) else known), row.value]
+            claims[name] = [*([known] if isinstance(known, str) else known), value]
     return ClientView(
         row_id=client.id,
         client_id=client.client_id,
@@ -200,13 +215,11 @@ def _view(session: Session, client: Client) -> ClientView | None:
         require_signed_request_object=client.require_signed_request_object,
         request_object_signing_alg=client.request_object_signing_alg,
         response_modes=_response_modes(client),
-        secrets=tuple(SecretView(row.id, row.value_hash, row.expires_at) for row in client.secrets),
-        grant_types=frozenset(row.grant_type for row in client.grant_types),
-        redirect_uris=frozenset(row.redirect_uri for row in client.redirect_uris),
-        post_logout_redirect_uris=frozenset(
-            row.post_logout_redirect_uri for row in client.post_logout_redirect_uris
-        ),
-        cors_origins=frozenset(row.origin for row in client.cors_origins),
+        secrets=resources.secrets_of(session, ClientSecret.client_id, [client.id])[client.id],
+        grant_types=texts.get("grant_types", nothing),
+        redirect_uris=texts.get("redirect_uris", nothing),
+        post_logout_redirect_uris=texts.get("post_logout_redirect_uris", nothing),
+        cors_origins=texts.get("cors_origins", nothing),
         require_pkce=client.require_pkce or not client.require_client_secret,
         require_consent=client.require_consent,
         allow_remember_consent=client.allow_remember_consent,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,8 +10,18 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, selectinload
 
+from idp.directory import child_texts
 from idp.directory.product import DPOP_REQUIRED
-from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
+from idp.directory.resources.models import (
+    ApiResource,
+    ApiResourceClaim,
+    ApiResourceProperty,
+    ApiScope,
+    ApiScopeClaim,
+    ApiSecret,
+    IdentityResource,
+    IdentityResourceClaim,
+)
 from idp.platform.cache import looked_up
 
 LONGEST_NAME = 200
@@ -74,61 +84,70 @@ class Published:
     claims: tuple[str, ...]
 
 
+_API = (
+    ApiResource.id.label("api_id"),
+    ApiResource.name.label("api_name"),
+    ApiResource.tenant_id.label("api_tenant_id"),
+)
+_TEXTS = child_texts.select(
+    api_properties=(
+        ApiResourceProperty.api_resource_id,
+        ApiResourceProperty.key,
+        ApiResourceProperty.value,
+    ),
+    api_claims=(ApiResourceClaim.api_resource_id, ApiResourceClaim.type),
+    scope_claims=(ApiScopeClaim.api_scope_id, ApiScopeClaim.type),
+    identity_claims=(IdentityResourceClaim.identity_resource_id, IdentityResourceClaim.type),
+)
+
+
 def load_scopes(
     session: Session, names: Iterable[str], tenant_id: int | None
 ) -> tuple[dict[str, ApiScopeView], dict[str, IdentityView]]:
     """Read the enabled scopes of these names that belong to the platform or the tenant."""
     requested = list(names)
-    apis: dict[int, ApiView] = {}
-    scopes: dict[str, ApiScopeView] = {}
-    rows = session.scalars(
-        select(ApiScope)
+    scopes = session.execute(
+        select(*_columns(ApiScope), *_API)
         .join(ApiResource)
         .where(
             ApiScope.name.in_(requested),
             ApiResource.enabled,
             _in_reach(ApiResource.tenant_id, tenant_id),
         )
-        .options(
-            selectinload(ApiScope.user_claims),
-            selectinload(ApiScope.api_resource).selectinload(ApiResource.user_claims),
-            selectinload(ApiScope.api_resource).selectinload(ApiResource.properties),
-            selectinload(ApiScope.api_resource).selectinload(ApiResource.secrets),
-        )
         .order_by(ApiScope.id)
-    )
-    for row in rows:
-        api = apis.setdefault(row.api_resource_id, _api_view(row.api_resource))
-        scopes[row.name] = ApiScopeView(
-            row.name,
-            row.display_name or row.name,
-            row.description,
-            row.required,
-            row.emphasize,
-            frozenset(claim.type for claim in row.user_claims),
-            api,
-        )
-    identities = session.scalars(
-        select(IdentityResource)
+    ).all()
+    identities = session.execute(
+        select(*_columns(IdentityResource))
         .where(
             IdentityResource.name.in_(requested),
             IdentityResource.enabled,
             _in_reach(IdentityResource.tenant_id, tenant_id),
         )
-        .options(selectinload(IdentityResource.user_claims))
         .order_by(IdentityResource.id)
+    ).all()
+    if not scopes and not identities:
+        return {}, {}
+    found = {row.api_id: row for row in scopes}
+    texts = child_texts.read(
+        session,
+        _TEXTS,
+        api_resource_id=found,
+        api_scope_id=[row.id for row in scopes],
+        identity_resource_id=[row.id for row in identities],
     )
-    return scopes, {
-        row.name: IdentityView(
-            row.name,
-            row.display_name or row.name,
-            row.description,
-            row.required,
-            row.emphasize,
-            frozenset(claim.type for claim in row.user_claims),
-        )
-        for row in identities
-    }
+    apis = _api_views(session, found, texts)
+    return (
+        {
+            row.name: ApiScopeView(
+                *_shown(row), _types(texts, "scope_claims", row.id), apis[row.api_id]
+            )
+            for row in scopes
+        },
+        {
+            row.name: IdentityView(*_shown(row), _types(texts, "identity_claims", row.id))
+            for row in identities
+        },
+    )
 
 
 def existing_scopes(session: Session, names: Iterable[str]) -> frozenset[str]:
@@ -144,16 +163,15 @@ def existing_scopes(session: Session, names: Iterable[str]) -> frozenset[str]:
 @looked_up("api", longest=LONGEST_NAME)
 def find_api(session: Session, name: str) -> ApiView | None:
     """Return an enabled API by name, from the cache if possible."""
-    row = session.scalars(
-        select(ApiResource)
-        .where(ApiResource.name == name, ApiResource.enabled)
-        .options(
-            selectinload(ApiResource.user_claims),
-            selectinload(ApiResource.properties),
-            selectinload(ApiResource.secrets),
-        )
+    row = session.execute(
+        select(*_API).where(ApiResource.name == name, ApiResource.enabled)
     ).one_or_none()
-    return None if row is None else _api_view(row)
+    if row is None:
+        return None
+    texts = child_texts.read(
+        session, _TEXTS, api_resource_id=[row.api_id], api_scope_id=(), identity_resource_id=()
+    )
+    return _api_views(session, {row.api_id: row}, texts)[row.api_id]
 
 
 def published(session: Session, tenant_id: int) -> Published:
@@ -186,21 +204,69 @@ def published(session: Session, tenant_id: int) -> Published:
     )
 
 
+def _shown(row: Any) -> tuple[str, str, str | None, bool, bool]:
+    return (
+        row.name,
+        row.display_name or row.name,
+        row.description,
+        row.required,
+        row.emphasize,
+    )
+
+
+def _types(texts: child_texts.Texts, kind: str, parent: int) -> frozenset[str]:
+    return frozenset(text for text, _ in texts.get((kind, parent), ()))
+
+
+def _columns(table: type[ApiScope | IdentityResource]) -> tuple[Any, ...]:
+    return (
+        table.id,
+        table.name,
+        table.display_name,
+        table.description,
+        table.required,
+        table.emphasize,
+    )
+
+
 def _in_reach(column: Any, tenant_id: int | None) -> Any:
     if tenant_id is None:
         return column.is_(None)
     return or_(column.is_(None), column == tenant_id)
 
 
-def _api_view(row: ApiResource) -> ApiView:
-    properties = {item.key: item.value for item in row.properties}
-    return ApiView(
-        row.id,
-        row.name,
-        row.tenant_id,
-        frozenset(claim.type for claim in row.user_claims),
-        properties.get("permission_format") == "text",
-        properties.get("signing_alg"),
-        properties.get(DPOP_REQUIRED) == "true",
-        tuple(SecretView(each.id, each.value_hash, each.expires_at) for each in row.secrets),
+def secrets_of(
+    session: Session, parent: Any, ids: Iterable[int]
+) -> Mapping[int, tuple[SecretView, ...]]:
+    """Return secrets by their parents; `parent` is the column that names those."""
+    table = parent.class_
+    found: dict[int, tuple[SecretView, ...]] = dict.fromkeys(ids, ())
+    rows = session.execute(
+        select(parent, table.id, table.value_hash, table.expires_at)
+        .where(parent.in_(found))
+        .order_by(table.id)
     )
+    for owner, *fields in rows:
+        found[owner] += (SecretView(*fields),)
+    return found
+
+
+def _api_views(
+    session: Session, rows: Mapping[int, Any], texts: child_texts.Texts
+) -> dict[int, ApiView]:
+    """Return views of rows of APIs."""
+    secrets = secrets_of(session, ApiSecret.api_resource_id, rows)
+    views = {}
+    for api_id, row in rows.items():
+        properties = dict(texts.get(("api_properties", api_id), ()))
+        views[api_id] = ApiView(
+            api_id,
+            row.api_name,
+            row.api_tenant_id,
+            _types(texts, "api_claims", api_id),
+            properties.get("permission_format") == "text",
+            properties.get("signing_alg"),
+            properties.get(DPOP_REQUIRED) == "true",
+            secrets[api_id],
+        )
+    return views

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     ColumnElement,
     Select,
+    TextClause,
     and_,
     delete,
     func,
@@ -26,7 +27,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from idp.platform import clock, runtime
 from idp.platform.audit import difference
 from idp.platform.audit.difference import State
-from idp.platform.audit.models import NOT_OF_CLIENTS, AuditEvent, AuditRetention
+from idp.platform.audit.models import NOT_OF_CLIENTS, SIGN_INS, AuditEvent, AuditRetention
 from idp.platform.audit.tags import Tag
 from idp.platform.db import BigInt, new_row, write
 from idp.platform.runtime import RequestContext
@@ -287,9 +288,9 @@ def has_signed_in(
     return (query if since is None else query.where(AuditEvent.at >= since)).exists()
 
 
-def _is_sign_in(tenant_id: int | None) -> list[ColumnElement[bool]]:
+def _is_sign_in(tenant_id: int | None) -> list[ColumnElement[bool] | TextClause]:
     at_issuer = [] if tenant_id is None else [AuditEvent.tenant_id == tenant_id]
-    return [AuditEvent.tag == Tag.SIGN_IN, *at_issuer]
+    return [text(SIGN_INS), *at_issuer]
 
 
 def find(session: Session, event_id: int, *, tenant_id: int | None = None) -> AuditEvent | None:

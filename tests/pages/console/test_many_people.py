@@ -16,6 +16,7 @@ from idp.directory.users.models import User
 from idp.oauth.models import Grant
 from idp.pages.console import lists
 from idp.platform import clock
+from idp.platform.audit.models import AuditEvent
 from tests.pages.browsing import readable
 from tests.protocol import add_person, add_role, add_tenant, register
 
@@ -134,7 +135,8 @@ PEOPLE = 30_000
 def crowd(session, root):
     """Add people, members of a tenant and holders of a role, by few statements."""
     acme = add_tenant(session)
-    role = add_role(session, add_person(session, "holder"), "everybody", tenant_id=None)
+    holder = add_person(session, "holder")
+    role = add_role(session, holder, "everybody", tenant_id=None)
     names = [f"person{number}" for number in range(PEOPLE)]
     rows = [
         {
@@ -164,8 +166,11 @@ def crowd(session, root):
     }
     grants = [{**grant, "user_id": each, "security_stamp": stamps[each]} for each in ids]
     session.execute(insert(Grant), grants)
+    # The first of the list by name, who did much and never signed in.
+    refreshed = {"tag": "client:token:refreshed", "user_id": holder.id}
+    session.execute(insert(AuditEvent), [refreshed] * (PEOPLE // 5))
     session.commit()
-    for table in ("tenant", "user", "membership", "user_role", "grant"):
+    for table in ("tenant", "user", "membership", "user_role", "grant", "audit_event"):
         session.execute(text(f'ANALYZE "{table}"'))
     session.commit()
     return acme
