@@ -345,6 +345,28 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(
         default="", description=N_("Addresses or networks whose X-Forwarded-* headers are trusted.")
     )
+    client_certificate: str = Field(
+        default="",
+        description=N_(
+            "How the proxy passes on certificates of clients: `rfc9440`, `nginx`, `caddy`, "
+            "`envoy`, `haproxy`, `traefik`, or `header:NAME:pem`, `der` or `urlpem`; empty: not at "
+            "all. Only what comes from `IDP_TRUSTED_PROXIES` is read."
+        ),
+    )
+    client_ca: str = Field(
+        default="",
+        description=N_(
+            "PEM file of the authorities that vouch for clients with `tls_client_auth`; "
+            "empty: none."
+        ),
+    )
+    mtls_prefix: str = Field(
+        default="",
+        description=N_(
+            "Prefix of the hosts at which the proxy asks clients for certificates, such as "
+            "`mtls.`: there the endpoints for programs answer too; empty: no such hosts."
+        ),
+    )
     dpop_nonce: bool = Field(
         default=False,
         description=N_(
@@ -567,6 +589,21 @@ class Settings(BaseSettings):
     @classmethod
     def _proxies(cls, value: str) -> str:
         return ",".join(map(setting_values.network, _parts(value)))
+
+    @field_validator("client_certificate")
+    @classmethod
+    def _passed_certificates(cls, value: str) -> str:
+        return setting_values.passed_certificates(value)
+
+    @field_validator("client_ca")
+    @classmethod
+    def _authorities(cls, value: str) -> str:
+        return setting_values.authorities(value)
+
+    @field_validator("mtls_prefix")
+    @classmethod
+    def _prefix_of_hosts(cls, value: str) -> str:
+        return setting_values.host_prefix(value)
 
     @field_validator("dns_server")
     @classmethod

@@ -271,6 +271,41 @@ def breached_passwords(path: str) -> str:
     return path
 
 
+def passed_certificates(text: str) -> str:
+    """Read how a proxy passes certificates of clients on."""
+    if text and not _PASSED.fullmatch(text):
+        raise ValueError(f"must be {_PASSED_FORM}, not {shown(text)!r}")
+    return text
+
+
+_PASSED = re.compile(
+    r"rfc9440|nginx|caddy|envoy|haproxy|traefik"
+    r"|header:[A-Za-z0-9]+(-[A-Za-z0-9]+)*:(pem|der|urlpem)"
+)
+_PASSED_FORM = "rfc9440, nginx, caddy, envoy, haproxy, traefik or header:NAME:pem, der or urlpem"
+
+
+def authorities(path: str) -> str:
+    """Check that a file holds certificates in PEM."""
+    if not path:
+        return path
+    try:
+        has_one = b"-----BEGIN CERTIFICATE-----" in Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    if not has_one:
+        raise ValueError("must be a file of certificates in PEM")
+    return path
+
+
+def host_prefix(text: str) -> str:
+    """Read the prefix of hosts: a label, or several, with a dot at the end."""
+    text = text.lower()
+    if text and not (text.endswith(".") and _HOST.fullmatch(text[:-1])):
+        raise ValueError(f"must be the beginning of a host such as mtls., not {shown(text)!r}")
+    return text
+
+
 def sender(text: str) -> str:
     """Return the sender of mails, the domain in A-labels."""
     if len(text) > _LONGEST_SENDER:

@@ -28,7 +28,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.publishing.conftest import PROGRAMS, npm_environment
+from tests.npm import PROGRAMS
+from tests.npm import environment as npm_environment
 
 ROOT = Path(__file__).parent.parent
 # What would tell the tools about other indexes, certificates and proxies.

@@ -17,7 +17,12 @@ DPOP_REQUIRED = "dpop_required"
 NO_AUTHENTICATION = "none"
 SHARED_SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 PRIVATE_KEY_JWT = "private_key_jwt"
-AUTH_METHODS = (NO_AUTHENTICATION, *SHARED_SECRET_METHODS, PRIVATE_KEY_JWT)
+BY_AUTHORITY, BY_CERTIFICATE = "tls_client_auth", "self_signed_tls_client_auth"
+TLS_METHODS = (BY_AUTHORITY, BY_CERTIFICATE)
+"""Those by the certificate of the connection (RFC 8705 2)."""
+WITHOUT_SECRET = (PRIVATE_KEY_JWT, *TLS_METHODS)
+"""Those of confidential clients that have no secret."""
+AUTH_METHODS = (NO_AUTHENTICATION, *SHARED_SECRET_METHODS, PRIVATE_KEY_JWT, *TLS_METHODS)
 """Client authentication methods (RFC 7591 2)."""
 
 FAPI2 = "fapi2"

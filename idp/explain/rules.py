@@ -43,6 +43,9 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "dpop.once.spend": Check("DPoP proofs are accepted once", "RFC 9449 11.1"),
         "dpop.once.write": Check("DPoP proofs are accepted once", "RFC 9449 11.1"),
         "dpop.once.write_and_read": Check("DPoP proofs are accepted once", "RFC 9449 11.1"),
+        "endpoints.token._holder": Check("Certificate of the client", "RFC 8705 3"),
+        "possession._check_certificate": Check("Certificate of the token", "RFC 8705 3"),
+        "possession._check_proof": Check("Holder of the token", "RFC 9449 7.1"),
         "possession.check": Check("Holder of the token", "RFC 9449 7.1, 7.2"),
         # Authorization requests
         "checks.thumbprint.read": Check("Key of the code", "RFC 9449 10"),

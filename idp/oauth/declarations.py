@@ -59,6 +59,8 @@ class Proof:
     is_valid: Callable[[Storage, ProtocolRequest, ClientView, Credentials], Awaitable[bool]]
     is_secret: bool = True
     """Whether it proves anything: `none` does not."""
+    needs_certificate: bool = False
+    """Whether a proxy must pass on the certificate of the connection."""
 
 
 @dataclass(frozen=True, eq=False)

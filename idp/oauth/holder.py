@@ -8,6 +8,8 @@ from typing import Any
 
 THUMBPRINT = "jkt"
 """Member of `cnf` that names a key by its thumbprint (RFC 9449 6.1)."""
+CERTIFICATE = "x5t#S256"
+"""Member of `cnf` that names a certificate by its thumbprint (RFC 8705 3.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +18,14 @@ class Holder:
 
     jkt: str | None = None
     """Thumbprint of the key of DPoP proofs."""
+    x5t_s256: str | None = None
+    """Thumbprint of the certificate of connections."""
 
     @property
     def cnf(self) -> dict[str, str] | None:
         """Return the `cnf` claim."""
-        return None if self.jkt is None else {THUMBPRINT: self.jkt}
+        found = {THUMBPRINT: self.jkt, CERTIFICATE: self.x5t_s256}
+        return {name: value for name, value in found.items() if value is not None} or None
 
     @property
     def token_type(self) -> str:
@@ -33,7 +38,7 @@ NO_HOLDER = Holder()
 
 def of(cnf: Mapping[str, Any] | None) -> Holder:
     """Return whom a token of this `cnf` claim is for."""
-    return NO_HOLDER if cnf is None else Holder(jkt=cnf.get(THUMBPRINT))
+    return NO_HOLDER if cnf is None else Holder(cnf.get(THUMBPRINT), cnf.get(CERTIFICATE))
 
 
 def token_type(cnf: Mapping[str, Any] | None) -> str:

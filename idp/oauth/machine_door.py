@@ -138,12 +138,15 @@ class MachineDoor:
             remote_addr=visit.remote_addr,
             request_id=visit.request_id,
         )
-        if "HTTP_DPOP" in headers:
-            request.proof = headers["HTTP_DPOP"]
+        if visit.certificates is not None:
+            request.certificate = visit.certificates.certificate(headers)
+        if visit.alias or "HTTP_DPOP" in headers:
             scheme = self._entrance.runtime.settings.scheme
-            request.host_url = f"{scheme}://{visit.host}"
-            if visit.is_proxied:
-                request.passed_on = _passed_on(headers, scheme)
+            request.host_url = f"{scheme}://{visit.alias}{visit.host}"
+            request.is_alias = bool(visit.alias)
+            request.proof = headers.get("HTTP_DPOP")
+            if visit.is_proxied and request.proof is not None:
+                request.passed_on = _passed_on(headers, scheme, request.certificate)
         return request
 
     @staticmethod
@@ -173,7 +176,9 @@ def _request(environ: Environ) -> Request:
     )
 
 
-def _passed_on(headers: Mapping[str, str], scheme: str) -> Evidence | None:
+def _passed_on(
+    headers: Mapping[str, str], scheme: str, certificate: bytes | None
+) -> Evidence | None:
     """Return what a trusted proxy says of the request that it asks about; None: not all of it."""
     method = _nearest(headers.get("HTTP_X_FORWARDED_METHOD"))
     host = _nearest(headers.get("HTTP_X_FORWARDED_HOST"))
@@ -182,7 +187,7 @@ def _passed_on(headers: Mapping[str, str], scheme: str) -> Evidence | None:
     if not (method and target.startswith("/") and host):
         return None
     url = f"{given if given in _SCHEMES else scheme}://{host}{target}"
-    return Evidence(headers["HTTP_DPOP"], method, (url,))
+    return Evidence(headers["HTTP_DPOP"], method, (url,), certificate)
 
 
 def _nearest(header: str | None) -> str:

@@ -173,6 +173,8 @@ class RefreshFamily(Base):
     absolute_expires_at: Mapped[datetime]
     dpop_jkt: Mapped[str | None] = mapped_column(String(43))
     """Key that a public client must prove to hold; empty: none (RFC 9449 5)."""
+    x5t_s256: Mapped[str | None] = mapped_column(String(43))
+    """Certificate that a public client must show; empty: none (RFC 8705 4)."""
 
 
 class FormerRefreshToken(Base):

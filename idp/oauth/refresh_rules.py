@@ -66,6 +66,7 @@ class Family:
     expires_at: datetime
     absolute_expires_at: datetime
     dpop_jkt: str | None = None
+    x5t_s256: str | None = None
 
 
 class Outcome(Enum):
@@ -98,14 +99,14 @@ def decide(token: Token, family: Family, client: ClientView, now: datetime) -> O
     if family.expires_at <= now:
         return Outcome.EXPIRED
     # RFC 9700 4.14.2: what nothing binds to a public client is rotated, whatever its setting.
-    is_unbound = client.is_public and family.dpop_jkt is None
+    is_unbound = client.is_public and family.dpop_jkt is None and family.x5t_s256 is None
     is_kept = client.refresh_token_is_reusable and not is_unbound
     return Outcome.KEEP if is_kept else Outcome.ROTATE
 
 
 def is_held(family: Family, holder: Holder) -> bool:
-    """Return whether the sender holds the key that a family is bound to, if any (RFC 9449 5)."""
-    return family.dpop_jkt in {None, holder.jkt}
+    """Return whether the sender holds what a family is bound to (RFC 9449 5, RFC 8705 4)."""
+    return family.dpop_jkt in {None, holder.jkt} and family.x5t_s256 in {None, holder.x5t_s256}
 
 
 def _decide_spent(token: Token, family: Family, client: ClientView, now: datetime) -> Outcome:

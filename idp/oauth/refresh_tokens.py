@@ -89,6 +89,7 @@ _ROTATE_STANDING = AtomicWrite(
     .where(
         *_CURRENT,
         or_(RefreshFamily.dpop_jkt.is_(None), RefreshFamily.dpop_jkt == bindparam("shown_jkt")),
+        or_(RefreshFamily.x5t_s256.is_(None), RefreshFamily.x5t_s256 == bindparam("shown_x5t")),
         RefreshFamily.scopes != bindparam("no_scopes", [], type_=Json),
         RefreshFamily.scopes.op("<@")(bindparam("known_scopes", type_=Json)),
         Grant.id == RefreshFamily.grant_id,
@@ -179,6 +180,7 @@ def first(
     columns = _columns(client, token, list(scopes.names), absolute)
     if client.is_public:
         columns["refresh_family__dpop_jkt"] = holder.jkt
+        columns["refresh_family__x5t_s256"] = holder.x5t_s256
     return token.text, columns
 
 
@@ -235,6 +237,7 @@ async def rotate_standing(
             **event,
             "known_scopes": scopes.listed(client),
             "shown_jkt": holder.jkt,
+            "shown_x5t": holder.x5t_s256,
             "of_client": client.row_id,
             "of_issuer": issuer.tenant_id,
             "next_hash": following.secret_hash,

@@ -61,7 +61,11 @@ class ProtocolRequest:
     proof: str | None = None
     """Header `DPoP`."""
     host_url: str = ""
-    """Scheme and host that the request was sent to; known where there is a proof."""
+    """Scheme and host that the request was sent to; known where there is a proof or `is_alias`."""
+    is_alias: bool = False
+    """Whether it was sent to the host at which clients are asked for certificates."""
+    certificate: bytes | None = None
+    """Certificate of the client in DER, as a trusted proxy passed it on."""
     passed_on: Evidence | None = None
     """What a trusted proxy says of the request that it asks about; known where there is a proof."""
     _body: Parameters | None = field(default=None, init=False)
@@ -73,7 +77,7 @@ class ProtocolRequest:
     def evidence(self) -> Evidence:
         """Return what the request shows of its sender."""
         addresses = (self.endpoint_url(self.path), self.host_url + self.path)
-        return Evidence(self.proof, self.method, addresses)
+        return Evidence(self.proof, self.method, addresses, self.certificate)
 
     @property
     def body(self) -> Parameters:

@@ -6,7 +6,7 @@ Discovery, the doors and the checks follow from what stands here.
 from __future__ import annotations
 
 from idp.oauth.checks.response import RESPONSE_MODES, RESPONSE_TYPES
-from idp.oauth.client_auth import private_key_jwt, secret
+from idp.oauth.client_auth import mtls, private_key_jwt, secret
 from idp.oauth.declarations import Endpoint, Proof, Readers, Server
 from idp.oauth.endpoints.authorize import authorize_without_page
 from idp.oauth.endpoints.discovery import discovery
@@ -91,6 +91,8 @@ PROOFS = (
     Proof("client_secret_basic", secret.matches),
     Proof("client_secret_post", secret.matches),
     Proof("private_key_jwt", private_key_jwt.is_valid),
+    Proof("tls_client_auth", mtls.is_vouched_for, needs_certificate=True),
+    Proof("self_signed_tls_client_auth", mtls.is_registered, needs_certificate=True),
     Proof("none", secret.is_public, is_secret=False),
 )
 

@@ -29,6 +29,7 @@ from tests.servers import LiveServer, free_port
 READ = {
     *("Host", "Authorization", "Content-Type", "Cookie", "User-Agent"),
     *("X-Forwarded-For", "X-Forwarded-Host", "X-Request-Id", "Sec-Fetch-Mode"),
+    "Client-Cert",
     *("Dpop", "X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Proto"),
     *("Accept", "Origin", "Access-Control-Request-Method", "Expect", "Connection", "Traceparent"),
 }
@@ -100,7 +101,10 @@ def scene(session, live_server):
     user = add_person(session)
     # With traces, so that their header is read as well; nobody takes them.
     server = live_server(
-        trusted_proxies="127.0.0.1", otlp_url=f"http://127.0.0.1:{free_port()}", trace_ratio="1"
+        trusted_proxies="127.0.0.1",
+        client_certificate="rfc9440",
+        otlp_url=f"http://127.0.0.1:{free_port()}",
+        trace_ratio="1",
     )
     asked = RawRequests(server)
     cookie = "=".join(protocol.start_session(session, "127.0.0.1:8000", user)).encode()

@@ -62,7 +62,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @contextmanager
-def running(command: list[str | Path], folder: Path, port: int) -> Iterator[None]:
+def running(command: list[str | Path], folder: Path, port: int, host: str = HOST) -> Iterator[None]:
     """Run a proxy until it answers for the host."""
     log = folder / "proxy.log"
     homes = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(folder))
@@ -77,7 +77,7 @@ def running(command: list[str | Path], folder: Path, port: int) -> Iterator[None
         )
     try:
         end = time.monotonic() + 30
-        while not answers(port):
+        while not answers(port, host):
             assert process.poll() is None, log.read_text(errors="replace")
             assert time.monotonic() < end, log.read_text(errors="replace")
             time.sleep(0.05)
@@ -87,21 +87,21 @@ def running(command: list[str | Path], folder: Path, port: int) -> Iterator[None
         process.wait(20)
 
 
-def answers(port: int) -> bool:
+def answers(port: int, host: str = HOST) -> bool:
     try:
-        return ask(port, "/healthz")[0] == 200
+        return ask(port, "/healthz", host)[0] == 200
     except OSError:
         return False
 
 
-def ask(port: int, path: str, **headers: str) -> tuple[int, bytes, Message]:
+def ask(port: int, path: str, host: str = HOST, **headers: str) -> tuple[int, bytes, Message]:
     """Ask the proxy as a browser does that looked the host up."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = http.client.HTTPSConnection(HOST, timeout=10)
+    connection = http.client.HTTPSConnection(host, timeout=10)
     plain = socket.create_connection(("127.0.0.1", port), timeout=10)
     try:
-        connection.sock = context.wrap_socket(plain, server_hostname=HOST)
+        connection.sock = context.wrap_socket(plain, server_hostname=host)
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         return answer.status, answer.read(), answer.headers

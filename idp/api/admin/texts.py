@@ -969,6 +969,28 @@ MEMBERS = {
         "Whether every token request needs a DPoP proof (RFC 9449); tokens are then bound to its key.",
         "每次请求令牌是否必须携带 DPoP 证明（RFC 9449），令牌随之与其密钥绑定。",
     ),
+    "tls_client_certificate_bound_access_tokens": Text(
+        "Whether tokens are bound to the certificate of the connection (RFC 8705).",
+        "令牌是否与连接所用的证书绑定（RFC 8705）。",
+    ),
+    "tls_client_auth_subject_dn": Text(
+        "Subject of its certificate for `tls_client_auth`, as RFC 4514 writes it.",
+        "`tls_client_auth` 所用证书的主题，按 RFC 4514 书写。",
+    ),
+    "tls_client_auth_san_dns": Text(
+        "DNS name in its certificate for `tls_client_auth`.", "`tls_client_auth` 所用证书中的域名。"
+    ),
+    "tls_client_auth_san_uri": Text(
+        "URI in its certificate for `tls_client_auth`.", "`tls_client_auth` 所用证书中的 URI。"
+    ),
+    "tls_client_auth_san_ip": Text(
+        "IP address in its certificate for `tls_client_auth`.",
+        "`tls_client_auth` 所用证书中的 IP 地址。",
+    ),
+    "tls_client_auth_san_email": Text(
+        "E-mail address in its certificate for `tls_client_auth`.",
+        "`tls_client_auth` 所用证书中的电子邮箱。",
+    ),
     "require_pushed_authorization_requests": Text(
         "Whether authorization requests must be pushed (RFC 9126).",
         "授权请求是否必须预先推送（RFC 9126）。",

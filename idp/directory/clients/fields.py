@@ -24,6 +24,7 @@ from idp.directory.product import (
     SECURITY_PROFILES,
     SIGNED_MODES,
 )
+from idp.platform import certificates
 from idp.platform.errors import BadRequest, Unprocessable
 from idp.platform.signing.algorithms import ALGORITHMS, canonical
 from idp.platform.translation import N_, Filled, filled
@@ -97,6 +98,46 @@ def _one_of(*allowed: str) -> Callable[[str, Any, Rules], str]:
         return str(value)
 
     return read
+
+
+def _distinguished_name(name: str, value: Any, rules: Rules) -> str:
+    text = _text(1000)(name, value, rules)
+    if certificates.read_dn(text) is None:
+        raise _refused(name, N_("must be a distinguished name such as CN=client,O=Example,C=DE."))
+    return text
+
+
+def _dns_name(name: str, value: Any, rules: Rules) -> str:
+    text = _text(253)(name, value, rules).lower()
+    if not _DNS_NAME.fullmatch(text):
+        raise _refused(name, N_("must be a host name."))
+    return text
+
+
+def _uri(name: str, value: Any, rules: Rules) -> str:
+    text = _text(1000)(name, value, rules)
+    if not _URI.fullmatch(text):
+        raise _refused(name, N_("must be an absolute URI."))
+    return text
+
+
+def _ip(name: str, value: Any, rules: Rules) -> str:
+    try:
+        return certificates.normal_ip(_text(45)(name, value, rules))
+    except ValueError:
+        raise _refused(name, N_("must be an IP address.")) from None
+
+
+def _email(name: str, value: Any, rules: Rules) -> str:
+    text = _text(320)(name, value, rules)
+    if not _EMAIL.fullmatch(text):
+        raise _refused(name, N_("must be an e-mail address."))
+    return text
+
+
+_DNS_NAME = re.compile(r"[a-z0-9_*](?:[a-z0-9_.-]{0,251}[a-z0-9])?")
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]+")
+_EMAIL = re.compile(r"[\x21-\x7e]+@[\x21-\x7e]+")
 
 
 def _algorithm(name: str, value: Any, rules: Rules) -> str:
@@ -214,6 +255,12 @@ def _fields() -> dict[str, Field]:
         Field("strict_assertion_audience", _boolean),
         Field("security_profile", _one_of(*SECURITY_PROFILES), nullable=True),
         Field("dpop_bound_access_tokens", _boolean),
+        Field("tls_client_certificate_bound_access_tokens", _boolean),
+        Field("tls_client_auth_subject_dn", _distinguished_name, nullable=True),
+        Field("tls_client_auth_san_dns", _dns_name, nullable=True),
+        Field("tls_client_auth_san_uri", _uri, nullable=True),
+        Field("tls_client_auth_san_ip", _ip, nullable=True),
+        Field("tls_client_auth_san_email", _email, nullable=True),
         Field("require_pushed_authorization_requests", _boolean),
         Field("require_signed_request_object", _boolean),
         Field("request_object_signing_alg", algorithm, nullable=True),
@@ -290,6 +337,12 @@ PROPERTIES = (
     "second_factor_exempt",
     "security_profile",
     "strict_assertion_audience",
+    "tls_client_auth_san_dns",
+    "tls_client_auth_san_email",
+    "tls_client_auth_san_ip",
+    "tls_client_auth_san_uri",
+    "tls_client_auth_subject_dn",
+    "tls_client_certificate_bound_access_tokens",
     "token_endpoint_auth_method",
     "token_endpoint_auth_signing_alg",
     "tos_uri",
@@ -310,9 +363,7 @@ _UNSUPPORTED = (
     "introspection_encrypted_response_alg", "introspection_encrypted_response_enc",
     "request_object_encryption_alg", "request_object_encryption_enc",
     "request_uris", "require_auth_time", "response_types", "sector_identifier_uri", "subject_type",
-    "tls_client_auth_san_dns", "tls_client_auth_san_email", "tls_client_auth_san_ip",
-    "tls_client_auth_san_uri", "tls_client_auth_subject_dn",
-    "tls_client_certificate_bound_access_tokens", "userinfo_encrypted_response_alg",
+    "userinfo_encrypted_response_alg",
     "userinfo_encrypted_response_enc",
 )
 _MEMBERS = (

@@ -59,6 +59,13 @@ class Client(Base):
 
     dpop_bound_access_tokens: Mapped[bool] = mapped_column(default=False)
     """Whether every token request needs a DPoP proof."""
+    tls_client_certificate_bound_access_tokens: Mapped[bool] = mapped_column(default=False)
+    tls_client_auth_subject_dn: Mapped[str | None] = mapped_column(String(1000))
+    """Of the certificate by which the client authenticates, as RFC 4514 writes it."""
+    tls_client_auth_san_dns: Mapped[str | None] = mapped_column(String(253))
+    tls_client_auth_san_uri: Mapped[str | None] = mapped_column(String(1000))
+    tls_client_auth_san_ip: Mapped[str | None] = mapped_column(String(45))
+    tls_client_auth_san_email: Mapped[str | None] = mapped_column(String(320))
     require_pushed_authorization_requests: Mapped[bool] = mapped_column(default=False)
     require_signed_request_object: Mapped[bool] = mapped_column(default=False)
     request_object_signing_alg: Mapped[str | None] = mapped_column(String(20))

@@ -13,14 +13,8 @@ ALGORITHMS = ("PS256", "ES256", "EdDSA")
 """FAPI 2.0 Security Profile 5.4.1."""
 USUAL_ALGORITHM = "ES256"
 CODE_SECONDS = 60
-METHODS = tuple(
-    name
-    for name in product.AUTH_METHODS
-    if name not in {product.NO_AUTHENTICATION, *product.SHARED_SECRET_METHODS}
-)
+METHODS = product.WITHOUT_SECRET
 """Ways to authenticate by a key that the client alone has (FAPI 2.0 Security Profile 5.3.2.1)."""
-BY_CERTIFICATE = "tls_client_certificate_bound_access_tokens"
-"""Setting of clients whose tokens are bound to their certificate, where that is offered."""
 _ALGORITHM_FIELDS = (
     "token_endpoint_auth_signing_alg",
     "request_object_signing_alg",
@@ -76,7 +70,7 @@ def settings(client: Client) -> dict[str, Any]:
         # FAPI 2.0 Security Profile 5.3.2.1: not rotated, so a lost answer ends nothing.
         "refresh_token_is_reusable": True,
         # FAPI 2.0 Security Profile 5.3.2.1: tokens are worth nothing without the key.
-        "dpop_bound_access_tokens": not getattr(client, BY_CERTIFICATE, False),
+        "dpop_bound_access_tokens": not client.tls_client_certificate_bound_access_tokens,
         "signing_alg": USUAL_ALGORITHM,
         **{
             name: getattr(client, name) or USUAL_ALGORITHM

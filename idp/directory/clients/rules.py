@@ -13,6 +13,7 @@ from idp.directory import product
 from idp.directory.clients import addresses, profiles
 from idp.directory.clients.addresses import Rules
 from idp.directory.clients.models import Client
+from idp.directory.clients.snapshot import certificate_names
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
 from idp.directory.tenants.models import TenantHost
 from idp.platform import runtime
@@ -103,6 +104,7 @@ def check(client: Client) -> None:
             raise BadRequest.at(
                 "jwks", N_("require_signed_request_object requires jwks or jwks_uri.")
             )
+    _check_certificates(client, method)
     if "authorization_code" in grants and not client.redirect_uris:
         raise BadRequest.at("redirect_uris", N_("authorization_code requires a redirect URI."))
     if "refresh_token" in grants and "authorization_code" not in grants:
@@ -110,6 +112,28 @@ def check(client: Client) -> None:
     if "refresh_token" in grants and not client.allow_offline_access:
         raise Unprocessable.at("grant_types", N_("refresh_token requires allow_offline_access."))
     profiles.check(client)
+
+
+def _check_certificates(client: Client, method: str | None) -> None:
+    """Check what concerns the certificate of the client (RFC 8705)."""
+    names = certificate_names(client)
+    if method == product.BY_AUTHORITY and len(names) != 1:
+        raise BadRequest.at(
+            "token_endpoint_auth_method",
+            N_("tls_client_auth requires exactly one name of the certificate."),
+        )
+    if method != product.BY_AUTHORITY and names:
+        raise BadRequest.at(
+            f"tls_client_auth_{names[0][0]}",
+            N_("A name of the certificate is for tls_client_auth only."),
+        )
+    if method == product.BY_CERTIFICATE and client.jwks is None and client.jwks_uri is None:
+        raise BadRequest.at("jwks", N_("self_signed_tls_client_auth requires jwks or jwks_uri."))
+    if client.dpop_bound_access_tokens and client.tls_client_certificate_bound_access_tokens:
+        raise Unprocessable.at(
+            "tls_client_certificate_bound_access_tokens",
+            N_("Tokens are bound to a key or to a certificate, not to both."),
+        )
 
 
 def _check_public(client: Client, grants: set[str], method: str | None) -> None:
@@ -126,7 +150,8 @@ def _check_public(client: Client, grants: set[str], method: str | None) -> None:
     if not client.require_pkce:
         # RFC 9700 2.1.1
         raise Unprocessable.at("require_pkce", N_("A public client must use PKCE."))
-    if client.refresh_token_usage == REUSABLE and not client.dpop_bound_access_tokens:
+    is_bound = client.dpop_bound_access_tokens or client.tls_client_certificate_bound_access_tokens
+    if client.refresh_token_usage == REUSABLE and not is_bound:
         # RFC 9700 4.14.2: one-time, or bound to a key
         raise Unprocessable.at(
             "refresh_token_usage", N_("The refresh tokens of a public client must be one-time.")

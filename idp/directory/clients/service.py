@@ -227,7 +227,7 @@ def add_secret(
     """Add a secret to a client, generated unless given; older ones stay valid."""
     if not client.require_client_secret:
         raise Unprocessable.at("client_secret", N_("A public client cannot have a secret."))
-    if client.token_endpoint_auth_method == product.PRIVATE_KEY_JWT:
+    if client.token_endpoint_auth_method in product.WITHOUT_SECRET:
         raise Unprocessable.at(
             "client_secret",
             N_("This client authenticates with its own keys and cannot have a secret."),
@@ -318,7 +318,7 @@ def _allow_offline_access(
 def _needs_secret(client: Client) -> bool:
     return (
         client.require_client_secret
-        and client.token_endpoint_auth_method != product.PRIVATE_KEY_JWT
+        and client.token_endpoint_auth_method not in product.WITHOUT_SECRET
     )
 
 

@@ -30,6 +30,7 @@ from idp.directory.product import (
 from idp.directory.resources import snapshot as resources
 from idp.directory.resources.snapshot import ApiScopeView, IdentityView, SecretView
 from idp.directory.tenants.models import Tenant
+from idp.platform import certificates
 from idp.platform.cache import looked_up
 from idp.platform.issuer import Issuer
 
@@ -59,6 +60,9 @@ class ClientView:
     strict_assertion_audience: bool
     security_profile: str | None
     dpop_bound_access_tokens: bool
+    tls_client_certificate_bound_access_tokens: bool
+    certificate_name: tuple[str, str] | None
+    """Kind and value of the name in the certificate by which it authenticates (RFC 8705 2.1.2)."""
     may_need_proof: bool
     """Whether it may ask for a scope whose API takes tokens only that are bound to a key."""
     require_pushed_authorization_requests: bool
@@ -132,6 +136,12 @@ def _response_modes(client: Client) -> frozenset[str]:
     return frozenset(modes)
 
 
+def certificate_names(client: Client) -> list[tuple[str, str]]:
+    """List the names by which the certificate of a client is known, with their kinds."""
+    found = ((kind, getattr(client, f"tls_client_auth_{kind}")) for kind in certificates.KINDS)
+    return [(kind, value) for kind, value in found if value is not None]
+
+
 @looked_up("client", longest=LONGEST_ID)
 def find(session: Session, client_id: str) -> ClientView | None:
     """Return an enabled client by its OAuth identifier, from the cache if possible."""
@@ -203,6 +213,8 @@ def _view(session: Session, client: Client) -> ClientView | None:
         strict_assertion_audience=client.strict_assertion_audience,
         security_profile=client.security_profile,
         dpop_bound_access_tokens=client.dpop_bound_access_tokens,
+        tls_client_certificate_bound_access_tokens=client.tls_client_certificate_bound_access_tokens,
+        certificate_name=next(iter(certificate_names(client)), None),
         may_need_proof=any(scope.api.dpop_required for scope in api_scopes.values()),
         require_pushed_authorization_requests=client.require_pushed_authorization_requests,
         require_signed_request_object=client.require_signed_request_object,

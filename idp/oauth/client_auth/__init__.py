@@ -7,6 +7,7 @@ from urllib.parse import unquote_plus
 
 from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
+from idp.directory.product import NO_AUTHENTICATION, TLS_METHODS
 from idp.oauth import refusals
 from idp.oauth.client_auth import private_key_jwt
 from idp.oauth.client_auth.credentials import ASSERTION_TYPE, Credentials
@@ -25,6 +26,8 @@ async def authenticate(
     if client is None or not client.is_served_by(request.issuer):
         raise await refuse(storage, request, credentials, "unknown client")
     method = credentials.method
+    if method == NO_AUTHENTICATION and client.token_endpoint_auth_method in TLS_METHODS:
+        method = client.token_endpoint_auth_method  # the certificate is not in the request itself
     if method not in client.auth_methods():
         raise await refuse(storage, request, credentials, f"{method} is not registered")
     if not await request.server.proofs[method].is_valid(storage, request, client, credentials):

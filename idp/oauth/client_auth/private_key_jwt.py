@@ -89,9 +89,10 @@ def _is_for_us(audience: Any, request: ProtocolRequest, client: ClientView) -> b
     # One string, never a list: an assertion for another server must not work here.
     if client.strict_assertion_audience:
         return bool(audience == request.issuer.url)
-    own = {request.issuer.url, request.endpoint_url(TOKEN_PATH)}
-    if request.path == PAR_PATH:
-        own.add(request.endpoint_url(PAR_PATH))  # RFC 9126 2
+    paths = {TOKEN_PATH, request.path} if request.path == PAR_PATH else {TOKEN_PATH}  # RFC 9126 2
+    own = {request.issuer.url, *map(request.endpoint_url, paths)}
+    if request.is_alias:
+        own.update(request.host_url + path for path in paths)  # RFC 8705 5
     return isinstance(audience, str) and audience in own
 
 

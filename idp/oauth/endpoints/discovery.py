@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy.orm import Session
 
+from idp.config import Settings
 from idp.directory import levels
 from idp.directory.registration import service as registration
 from idp.directory.resources import snapshot as resources
@@ -15,6 +16,7 @@ from idp.oauth.checks.prompt import CREATE, PROMPTS
 from idp.oauth.dpop import keys
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import ProtocolResponse
+from idp.platform import runtime
 from idp.platform.cache import looked_up
 from idp.platform.issuer import Issuer
 from idp.platform.signing import signer
@@ -51,8 +53,14 @@ def metadata(
     """Return the metadata of an issuer that signs with these algorithms."""
     published = resources.published(session, issuer.tenant_id)
     algorithms = list(active)
-    proofs = [proof.name for proof in server.proofs.values()]
-    secrets = [proof.name for proof in server.proofs.values() if proof.is_secret]
+    settings = runtime.of(session).settings
+    offered = [
+        proof
+        for proof in server.proofs.values()
+        if settings.client_certificate or not proof.needs_certificate
+    ]
+    proofs = [proof.name for proof in offered]
+    secrets = [proof.name for proof in offered if proof.is_secret]
     assertions = list(server.assertion_algorithms)
     return {
         "issuer": issuer.url,
@@ -85,9 +93,26 @@ def metadata(
         "revocation_endpoint_auth_signing_alg_values_supported": assertions,
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": list(keys.OFFERED),
+        **_certificates(settings, issuer, server),
         "claims_parameter_supported": True,
         "request_parameter_supported": True,
         "request_object_signing_alg_values_supported": assertions,
         "request_uri_parameter_supported": False,
         "authorization_response_iss_parameter_supported": True,
     }
+
+
+def _certificates(settings: Settings, issuer: Issuer, server: Server) -> dict[str, Any]:
+    """Return what concerns certificates of clients (RFC 8705 3.3, 5)."""
+    if not settings.client_certificate:
+        return {}
+    found: dict[str, Any] = {"tls_client_certificate_bound_access_tokens": True}
+    if settings.mtls_prefix:
+        scheme, _, host = issuer.url.partition("://")
+        url = f"{scheme}://{settings.mtls_prefix}{host}"
+        found["mtls_endpoint_aliases"] = {
+            endpoint.metadata: url + endpoint.path
+            for endpoint in server.endpoints.values()
+            if endpoint.metadata is not None and not endpoint.has_pages
+        }
+    return found

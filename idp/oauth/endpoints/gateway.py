@@ -14,13 +14,14 @@ from urllib.parse import quote
 from idp.directory.levels import SignIn
 from idp.oauth import access_tokens, possession
 from idp.oauth.access_tokens import AccessToken
+from idp.oauth.holder import THUMBPRINT
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import NO_STORE, ProtocolResponse
 from idp.platform import clock
 from idp.platform.errors import InvalidToken, Unauthenticated
 from idp.platform.secrets import digest
 from idp.platform.storage import Storage
-from idp.platform.web.authorization import BEARER, DPOP
+from idp.platform.web.authorization import BEARER, DPOP, Evidence
 
 _READABLE = "".join(map(chr, range(32, 127)))
 
@@ -75,7 +76,7 @@ class GatewayVerify:
             raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="idp"'})
         bearer = await _read(storage, credential[1])
         about_proof = await possession.check(
-            storage, request.issuer, bearer.cnf, credential, lambda: request.passed_on
+            storage, request.issuer, bearer.cnf, credential, lambda: _evidence(request)
         )
         upstream = await self.gatekeeper(
             storage,
@@ -86,10 +87,15 @@ class GatewayVerify:
             client_tenant_id=bearer.client_tenant_id,
             tenant_id=bearer.tenant_id,
             sign_in=bearer.sign_in,
-            is_bound=bearer.cnf is not None,
+            is_bound=THUMBPRINT in (bearer.cnf or ()),
         )
         headers = {**bearer.headers, "X-Upstream": upstream, **NO_STORE, **about_proof}
         return ProtocolResponse(200, headers)
+
+
+def _evidence(request: ProtocolRequest) -> Evidence:
+    """Return what the call shows that is asked about; its address is that of no proof for us."""
+    return request.passed_on or Evidence(None, request.method, (), request.certificate)
 
 
 async def _read(storage: Storage, unverified_token: str) -> Bearer:

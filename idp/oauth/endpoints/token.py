@@ -7,6 +7,7 @@ from typing import Any
 
 from idp.directory.clients.snapshot import ClientView
 from idp.oauth import client_auth
+from idp.oauth.client_auth import mtls
 from idp.oauth.dpop import once, proofs
 from idp.oauth.dpop.proofs import Proof
 from idp.oauth.grants import GrantRequest, GrantType
@@ -16,6 +17,7 @@ from idp.oauth.response import NO_STORE, ProtocolResponse, json_response
 from idp.platform.errors import InvalidDpopProof, OAuthError, Problem
 from idp.platform.metrics.declarations import TOKENS
 from idp.platform.storage import Storage
+from idp.platform.web.certificates import thumbprint
 
 
 async def token(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
@@ -24,7 +26,7 @@ async def token(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
     grant = find_grant(request, client)
     own = request.body.only(grant.parameters)
     proof = _proof(request, storage, client)
-    holder = NO_HOLDER if proof is None else Holder(jkt=proof.jkt)
+    holder = _holder(request, client, proof)
     token_request = GrantRequest(request, storage, client, own, holder, proof)
     if proof is None:
         answer = await grant.answer(token_request)
@@ -37,6 +39,18 @@ async def token(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
     if proof is not None and proof.headers:
         return json_response(answer, headers={**NO_STORE, **proof.headers})
     return json_response(answer)
+
+
+def _holder(request: ProtocolRequest, client: ClientView, proof: Proof | None) -> Holder:
+    """Return whom tokens are for: the holder of a key, of a certificate, or anybody."""
+    jkt = None if proof is None else proof.jkt
+    if not client.tls_client_certificate_bound_access_tokens:
+        return NO_HOLDER if jkt is None else Holder(jkt)
+    certificate = request.certificate
+    if certificate is None or not mtls.is_in_force(certificate):
+        # RFC 8705 3: tokens of this client are of no use without one.
+        raise OAuthError("The client must present a certificate that is in force")
+    return Holder(jkt, thumbprint(certificate))
 
 
 async def _answer_once(

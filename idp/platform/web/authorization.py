@@ -21,6 +21,8 @@ class Evidence:
     method: str
     addresses: Sequence[str]
     """The addresses that the request may have been sent to, without query; the path is escaped."""
+    certificate: bytes | None = None
+    """The certificate of its connection, in DER (RFC 8705)."""
 
 
 def read(header: str | None) -> Credential | None:

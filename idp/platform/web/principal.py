@@ -22,7 +22,7 @@ from idp.platform.errors import (
 from idp.platform.issuer import PLATFORM_TENANT_ID, Issuer
 from idp.platform.permission_codes import covering
 from idp.platform.runtime import context_of
-from idp.platform.web import authorization
+from idp.platform.web import authorization, visit
 from idp.platform.web.authorization import BEARER, DPOP, Credential, Evidence
 from idp.platform.web.views import current_issuer, database
 
@@ -234,7 +234,11 @@ def _authenticate() -> Principal:
 def _evidence(issuer: Issuer) -> Evidence:
     path = quote(request.path)
     addresses = (issuer.url + path, f"{request.scheme}://{request.host}{path}")
-    return Evidence(request.headers.get("DPoP"), request.method, addresses)
+    passed = visit.of(request.environ)
+    certificate = None
+    if passed.certificates is not None:
+        certificate = passed.certificates.certificate(passed.request.headers)
+    return Evidence(request.headers.get("DPoP"), request.method, addresses, certificate)
 
 
 def _with_headers(response: Response, headers: Mapping[str, str]) -> Response:

@@ -28,7 +28,7 @@ from idp.platform.issuer import Issuer
 from idp.platform.metrics.declarations import OTHER, REQUESTS
 from idp.platform.runtime import RequestContext, Runtime
 from idp.platform.storage import SessionStorage, Storage, complete
-from idp.platform.web import cors, forms, plain, problems
+from idp.platform.web import certificates, cors, forms, plain, problems
 from idp.platform.web.visit import (
     ENVIRON_KEY,
     WSGI,
@@ -104,6 +104,8 @@ class Entrance:
         self._traits = traits
         self._files_host = settings.files_host
         self._proxies = networks(settings.trusted_proxies)
+        self._certificates = certificates.passing(settings.client_certificate)
+        self._mtls_prefix = settings.mtls_prefix
         self._default_port = _DEFAULT_PORT[settings.scheme]
         self._headers = security_headers(secure=settings.secure)
         self._page_headers = security_headers(secure=settings.secure, policy=plain.POLICY)
@@ -156,6 +158,7 @@ class Entrance:
             remote_addr=peer,
             started=time.perf_counter(),
             is_proxied=trusted,
+            certificates=self._certificates if trusted else None,
         )
 
     async def _admit(self, visit: Visit, *, machine: bool) -> Answer | None:
@@ -215,6 +218,9 @@ class Entrance:
             # The nearest proxy appends; what stands before is not trustworthy.
             host = headers.get("HTTP_X_FORWARDED_HOST", "").rpartition(",")[2].strip() or host
         visit.host = headers["HTTP_HOST"] = _read_host(host, self._default_port)
+        if self._mtls_prefix and visit.host.startswith(self._mtls_prefix):
+            visit.alias = self._mtls_prefix
+            visit.host = visit.host.removeprefix(self._mtls_prefix)
 
     def _settle_issuer(
         self, visit: Visit, issuer: Issuer | None, *, machine: bool
@@ -227,6 +233,9 @@ class Entrance:
                 return _moved(self.runtime.settings.public_url, visit.request)
             message = "This host is not served here"
             raise BadRequest(message, code=plain.UNKNOWN_HOST)
+        if visit.alias and (not machine or visit.path in self._traits.canonical):
+            # Programs alone are asked for certificates; a page there would ask people for one.
+            raise NotFound
         if not issuer.is_canonical:
             if visit.path in self._traits.canonical:
                 raise NotFound

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from idp.platform.cache import Lookup
 from idp.platform.issuer import Issuer
 from idp.platform.storage import SessionStorage, Storage
+from idp.platform.web.certificates import Passing
 
 WSGI = WSGIApplication
 Environ = WSGIEnvironment
@@ -70,7 +71,11 @@ class Visit:
     started: float
     is_proxied: bool = False
     """Whether a trusted proxy passed it on."""
+    certificates: Passing | None = None
+    """How a trusted proxy passed on the certificate of the client; None: it did not."""
     host: str = ""
+    alias: str = ""
+    """What stands before the host where clients are asked for certificates."""
     issuer: Issuer | None = None
     body: bytes = b""
     form: str | None = None

@@ -274,8 +274,8 @@ def test_codes_are_a_bare_empty_list_for_anybody(client, root):
             "properties",
         ),
         (
-            {"properties": [{"key": "dpop_bound_access_tokens", "value": "true"}]},
-            "properties[0].key",
+            {"properties": [{"key": "dpop_bound_access_tokens", "value": "yes"}]},
+            "properties[0].value",
         ),
         ({"properties": [{"key": "client_name", "value": "x"}]}, "properties[0].key"),
         ({"concurrencyStamp": 7}, "concurrencyStamp"),

@@ -133,7 +133,10 @@ class SettingsForm(EditForm):
         *("application_type", "require_pkce", "require_consent", "allow_remember_consent"),
         *("consent_lifetime", "default_max_age", "require_acr", "token_endpoint_auth_method"),
         *("token_endpoint_auth_signing_alg", "jwks", "jwks_uri", "strict_assertion_audience"),
-        *("security_profile", "dpop_bound_access_tokens"),
+        "security_profile",
+        *("dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens"),
+        *("tls_client_auth_subject_dn", "tls_client_auth_san_dns", "tls_client_auth_san_uri"),
+        *("tls_client_auth_san_ip", "tls_client_auth_san_email"),
         *("require_pushed_authorization_requests", "require_signed_request_object"),
         *("request_object_signing_alg", "response_modes", "authorization_signed_response_alg"),
     )
@@ -170,6 +173,14 @@ class SettingsForm(EditForm):
     strict_assertion_audience = BooleanField(_("Client assertions name the issuer only"))
     security_profile = _profile(_("none"))
     dpop_bound_access_tokens = BooleanField(_("Tokens are bound to a key of the client (DPoP)"))
+    tls_client_certificate_bound_access_tokens = BooleanField(
+        _("Tokens are bound to the client's certificate (mTLS)")
+    )
+    tls_client_auth_subject_dn = _line(_("Subject of the certificate"), 1000)
+    tls_client_auth_san_dns = _line(_("DNS name in the certificate"), 253)
+    tls_client_auth_san_uri = _line(_("URI in the certificate"), 1000)
+    tls_client_auth_san_ip = _line(_("IP address in the certificate"), 45)
+    tls_client_auth_san_email = _line(_("E-mail address in the certificate"), 320)
     require_pushed_authorization_requests = BooleanField(_("Sign-in requests are pushed"))
     require_signed_request_object = BooleanField(_("Sign-in requests are signed"))
     request_object_signing_alg = _algorithm(_("Signature of sign-in requests"), _("any"))

@@ -15,7 +15,7 @@ from flask_babel import lazy_gettext as _
 
 from idp.directory.clients import kinds
 from idp.directory.clients.models import Client
-from idp.directory.product import PRIVATE_KEY_JWT
+from idp.directory.product import WITHOUT_SECRET
 from idp.pages.console import marks
 from idp.pages.console.clients import lines
 from idp.pages.console.marks import Piece
@@ -112,7 +112,7 @@ def checks(client: Client) -> list[Check]:
     found = [
         _check(client.enabled, _("The client is enabled"), _("The client is disabled"), "settings")
     ]
-    if client.require_client_secret and client.token_endpoint_auth_method != PRIVATE_KEY_JWT:
+    if client.require_client_secret and client.token_endpoint_auth_method not in WITHOUT_SECRET:
         has_secret = any(lines.is_valid(row) for row in client.secrets)
         texts = _("It has a valid secret"), _("It has no valid secret")
         found.append(_check(has_secret, *texts, "secrets"))
