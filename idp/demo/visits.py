@@ -191,13 +191,13 @@ class Site:
     def _post(
         self, browser: Browser, application: Application, path: str, form: Mapping[str, str]
     ) -> ProtocolResponse | None:
-        fields, header = {"client_id": application.client_id, **form}, None
+        fields, credential = {"client_id": application.client_id, **form}, None
         if application.secret is not None:
             del fields["client_id"]
             pair = f"{application.client_id}:{application.secret}"
-            header = "Basic " + base64.b64encode(pair.encode()).decode()
+            credential = ("basic", base64.b64encode(pair.encode()).decode())
         request, storage = self._request(
-            browser, "POST", path, form=tuple(fields.items()), authorization=header
+            browser, "POST", path, form=tuple(fields.items()), authorization=credential
         )
         endpoint = token if path == "/connect/token" else revoke
         try:
