@@ -340,7 +340,7 @@ Upsert = TypeVar("Upsert", postgresql.Insert, sqlite.Insert)
 
 
 def _in_place(statement: Upsert) -> Upsert:
-    """Let a new row take the place of an older one, in tables whose newest rows count."""
+    """Put a new row in the place of an older one, in tables whose newest rows count."""
     key: Sequence[str] | None = _NEWEST.get(statement.table.name)
     if key is None:
         return statement

@@ -116,6 +116,24 @@ def test_one_setting_brings_all_the_others(session):
     assert row.authorization_code_lifetime == 300
 
 
+def test_a_certificate_may_take_the_place_of_key_and_proof(session):
+    by_name = {
+        "token_endpoint_auth_method": "tls_client_auth",
+        "tls_client_auth_san_dns": "a.example",
+    }
+    bound = {"tls_client_certificate_bound_access_tokens": True}
+    register(session, "bank", security_profile="fapi2", **by_name, **bound)
+    view = snapshot.find(session, "bank")
+    assert view.auth_methods() == {"tls_client_auth"}
+    assert view.tls_client_certificate_bound_access_tokens
+    assert not view.dpop_bound_access_tokens
+    register(session, "mixed", security_profile="fapi2", **by_name)
+    assert snapshot.find(session, "mixed").dpop_bound_access_tokens
+    with pytest.raises(Problem) as refusal:
+        register(session, "keyless", security_profile="fapi2_message_signing", **by_name)
+    assert [*refusal.value.fields] == ["jwks"]
+
+
 def test_requests_are_pushed_and_nothing_else(client, session):
     app = bank(session)
     protocol.sign_in(client, session, add_person(session))

@@ -28,7 +28,8 @@ def test_every_entry_is_in_discovery_and_nothing_else(client):
     for endpoint in offered.endpoints.values():
         assert endpoint.more.items() <= metadata.items(), endpoint.path
     assert set(metadata["grant_types_supported"]) == set(offered.grants)
-    assert set(metadata["token_endpoint_auth_methods_supported"]) == set(offered.proofs)
+    proofs = {proof.name for proof in offered.proofs.values() if not proof.needs_certificate}
+    assert set(metadata["token_endpoint_auth_methods_supported"]) == proofs
     assert metadata["response_types_supported"] == list(offered.response_types)
     assert metadata["response_modes_supported"] == list(offered.response_modes)
 

@@ -13,14 +13,8 @@ ALGORITHMS = ("PS256", "ES256", "EdDSA")
 """FAPI 2.0 Security Profile 5.4.1."""
 USUAL_ALGORITHM = "ES256"
 CODE_SECONDS = 60
-METHODS = tuple(
-    name
-    for name in product.AUTH_METHODS
-    if name not in {product.NO_AUTHENTICATION, *product.SHARED_SECRET_METHODS}
-)
+METHODS = product.WITHOUT_SECRET
 """Ways to authenticate by a key that the client alone has (FAPI 2.0 Security Profile 5.3.2.1)."""
-BY_CERTIFICATE = "tls_client_certificate_bound_access_tokens"
-"""Setting of clients whose tokens are bound to their certificate, where that is offered."""
 _ALGORITHM_FIELDS = (
     "token_endpoint_auth_signing_alg",
     "request_object_signing_alg",
@@ -52,6 +46,11 @@ def check(client: Client) -> None:
         raise _contradicts("redirect_uris", "https://…")
 
 
+def is_signing(client: Client) -> bool:
+    """Return whether the profile of a client asks for signed requests."""
+    return client.security_profile == product.FAPI2_MESSAGE_SIGNING
+
+
 def _contradicts(name: str, allowed: str) -> Unprocessable:
     text = filled(
         N_("The security profile of the client requires %(name)s to be: %(allowed)s."),
@@ -65,22 +64,22 @@ def settings(client: Client) -> dict[str, Any]:
     """Return what a profile makes of the settings of a client, by the names of `ClientView`."""
     if client.security_profile is None:
         return {}
-    is_signing = client.security_profile == product.FAPI2_MESSAGE_SIGNING
+    must_sign = is_signing(client)
     modes = frozenset((*product.PLAIN_MODES, *product.SIGNED_MODES))
     return {
         "strict_assertion_audience": True,
         "require_pkce": True,
         "require_pushed_authorization_requests": True,
-        "require_signed_request_object": is_signing or client.require_signed_request_object,
+        "require_signed_request_object": must_sign or client.require_signed_request_object,
         "authorization_code_lifetime": min(client.authorization_code_lifetime, CODE_SECONDS),
         # FAPI 2.0 Security Profile 5.3.2.1: not rotated, so a lost answer ends nothing.
         "refresh_token_is_reusable": True,
         # FAPI 2.0 Security Profile 5.3.2.1: tokens are worth nothing without the key.
-        "dpop_bound_access_tokens": not getattr(client, BY_CERTIFICATE, False),
+        "dpop_bound_access_tokens": not client.tls_client_certificate_bound_access_tokens,
         "signing_alg": USUAL_ALGORITHM,
         **{
             name: getattr(client, name) or USUAL_ALGORITHM
             for name in ("id_token_signed_response_alg", "authorization_signed_response_alg")
         },
-        **({"response_modes": modes} if is_signing and not client.response_modes else {}),
+        **({"response_modes": modes} if must_sign and not client.response_modes else {}),
     }

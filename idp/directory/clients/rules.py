@@ -100,7 +100,7 @@ def check(client: Client) -> None:
     if client.jwks is None and client.jwks_uri is None:
         if method == product.PRIVATE_KEY_JWT:
             raise BadRequest.at("jwks", N_("private_key_jwt requires jwks or jwks_uri."))
-        if client.require_signed_request_object:
+        if client.require_signed_request_object or profiles.is_signing(client):
             raise BadRequest.at(
                 "jwks", N_("require_signed_request_object requires jwks or jwks_uri.")
             )
