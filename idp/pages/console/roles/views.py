@@ -39,8 +39,8 @@ from idp.pages.console.roles.forms import (
 from idp.pages.console.roles.matrix import Matrix
 from idp.pages.console.workspaces import Workspace
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import Conflict as Refused
 from idp.platform.errors import BadRequest, NotFound, Problem
+from idp.platform.errors import Conflict as Refused
 from idp.platform.web.views import database
 
 MOST_PEOPLE = 50
