@@ -679,4 +679,5 @@ def test_ten_thousand_tenants_with_policies_change_no_number_of_queries(
     # An invented tenant pushes nothing out of the cache.
     authorize(client, web, tenant="99999999")
     assert cost() == few
-    assert cost_of_sign_in() <= at_sign_in + 1
+    cost_of_sign_in()  # reads what is configured
+    assert cost_of_sign_in() == at_sign_in
