@@ -387,7 +387,8 @@ def test_a_second_factor_takes_few_statements(runtime, client, session, ann, sec
     seen = []
 
     def note(_connection, _cursor, statement, *_rest):
-        if "configuration_version" not in statement:  # read once a second
+        # Other than the ones that begin, and the one that comes once a second.
+        if not statement.startswith("BEGIN") and "configuration_version" not in statement:
             seen.append(statement)
 
     event.listen(runtime.engine, "before_cursor_execute", note)

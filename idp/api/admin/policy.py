@@ -131,7 +131,7 @@ def replace(tenant: int, body: PolicySpec, stamp: str | None) -> Tagged:
 
 
 @admin.operation(
-    "role-policy-get",
+    "policy-role-get",
     "GET",
     ROLE_PATH,
     scope=READ,
@@ -144,7 +144,7 @@ def detail_of_role(tenant: int, role: int) -> Tagged:
 
 
 @admin.operation(
-    "role-policy-replace",
+    "policy-role-replace",
     "PUT",
     ROLE_PATH,
     scope=WRITE,
@@ -162,7 +162,7 @@ def replace_of_role(tenant: int, role: int, body: RolePolicySpec, stamp: str | N
 
 
 @admin.operation(
-    "role-policy-delete",
+    "policy-role-delete",
     "DELETE",
     ROLE_PATH,
     scope=WRITE,

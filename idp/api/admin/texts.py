@@ -475,7 +475,7 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "已有密码仍然有效。级别不足的会话在应用下次发起登录时须补充验证。",
         ),
     ),
-    "role-policy-get": (
+    "policy-role-get": (
         Text("Read the policy of a role", "查看角色的策略"),
         Text(
             "What is required of those who have the role, beside the policy of the tenant; null where nothing is set. Roles of "
@@ -483,7 +483,7 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "返回对拥有该角色的人员的额外要求，null 表示不设置。平台角色属于租户 1。",
         ),
     ),
-    "role-policy-replace": (
+    "policy-role-replace": (
         Text("Replace the policy of a role", "修改角色的策略"),
         Text(
             "Both values are replaced. It applies to sign-ins for the tenant of the role; that of a role of the platform to "
@@ -491,7 +491,7 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "整体替换。适用于登录该角色所属租户的人员；平台角色的策略适用于在颁发者 1 的全部登录。多个策略取最严格的值。",
         ),
     ),
-    "role-policy-delete": (Text("Delete the policy of a role", "删除角色的策略"),),
+    "policy-role-delete": (Text("Delete the policy of a role", "删除角色的策略"),),
     "privileges-list": (Text("List privileges", "查询权限列表"),),
     "privileges-create": (
         Text("Create a privilege", "新建权限"),

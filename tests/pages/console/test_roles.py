@@ -518,8 +518,8 @@ def policy_of(session, role):
 
 def save_policy(browser, path, **values):
     page = browser.get(path, headers=HTML)
-    stamp = re.findall(r'name="stamp"[^>]*value="([^"]*)"', page.get_data(as_text=True))
-    form = {"second_factor": "", "level": "", "stamp": stamp[-1] if stamp else "unset", **values}
+    stamp = re.search(r'name="policy_stamp"[^>]*value="([^"]*)"', page.get_data(as_text=True))
+    form = {"second_factor": "", "level": "", "policy_stamp": stamp[1] if stamp else "", **values}
     return send(browser, page, f"{path}/policy", form)
 
 
@@ -540,7 +540,7 @@ def test_the_policy_of_a_role_is_saved_and_recorded(client, session, guard):
         ({"level": "pwd"}, 400),
         ({"second_factor": "<script>alert(1)</script>" + "x" * 10_000}, 400),
         ({"second_factor": "required", "level": "phr"}, 400),
-        ({"second_factor": "required", "stamp": "of somebody else"}, 409),
+        ({"second_factor": "required", "policy_stamp": "of somebody else"}, 409),
     ],
 )
 def test_a_policy_of_a_role_that_cannot_be_is_refused(client, session, guard, values, status):
@@ -556,7 +556,7 @@ def test_policies_of_other_roles_are_out_of_reach(client, session, guard):
     roles = [make_role(session, "theirs", tenant_id=other), make_role(session, "everywhere")]
     for role in roles:
         for place in (f"/console/t/{guard}", f"/console/t/{other}", "/console/platform"):
-            form = {"second_factor": "required", "level": "", "stamp": "unset"}
+            form = {"second_factor": "required", "level": "", "policy_stamp": "unset"}
             page = client.get("/account/password", headers=HTML)
             answer = send(client, page, f"{place}/roles/{role.id}/policy", form)
             assert answer.status_code == 404

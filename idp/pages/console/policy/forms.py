@@ -64,7 +64,7 @@ class RolePolicyForm(Form):
 
     second_factor = _choice(_("Second factor"), "second_factor")
     level = _choice(_("Sign-in with"), "level")
-    stamp = HiddenField()
+    policy_stamp = HiddenField()
 
     def to_spec(self) -> RolePolicySpec:
         """Return the policy as the service takes it."""

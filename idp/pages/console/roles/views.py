@@ -39,8 +39,8 @@ from idp.pages.console.roles.forms import (
 from idp.pages.console.roles.matrix import Matrix
 from idp.pages.console.workspaces import Workspace
 from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest, NotFound, Problem
 from idp.platform.errors import Conflict as Refused
-from idp.platform.errors import NotFound, Problem
 from idp.platform.web.views import database
 
 MOST_PEOPLE = 50
@@ -156,17 +156,23 @@ def save_policy(workspace: Workspace, row_id: int) -> Response:
     """Save what is required of those who have a role."""
     role = matrices.get(database(), workspace, row_id)
     form = RolePolicyForm()
+    if form.policy_stamp.data is None:
+        raise BadRequest
     if not form.validate():
         return _show_role(workspace, role, policy_form=form, status=400)
     try:
         policies.replace_of_role(
-            database(), workspace.confined_actor, row_id, form.to_spec(), stamp=form.stamp.data
+            database(),
+            workspace.confined_actor,
+            row_id,
+            form.to_spec(),
+            stamp=form.policy_stamp.data,
         )
     except Problem as problem:
         database().rollback()
         role = matrices.get(database(), workspace, row_id)
         if isinstance(problem, Refused):
-            form.stamp.data = None
+            form.policy_stamp.data = None
         refusals.refuse(form, problem)
         return _show_role(workspace, role, policy_form=form, status=problem.status)
     database().commit()
@@ -337,7 +343,7 @@ def _policy_form(
     if form is None:
         values = {"second_factor": row.second_factor or "", "level": row.level or ""}
         form = RolePolicyForm(formdata=None, data=values)
-    form.stamp.data = form.stamp.data or row.concurrency_stamp
+    form.policy_stamp.data = form.policy_stamp.data or row.concurrency_stamp
     return form
 
 
