@@ -29,7 +29,8 @@ from tests.servers import LiveServer, free_port
 READ = {
     *("Host", "Authorization", "Content-Type", "Cookie", "User-Agent"),
     *("X-Forwarded-For", "X-Forwarded-Host", "X-Request-Id", "Sec-Fetch-Mode"),
-    "Client-Cert",
+    *("Client-Cert", "X-Ssl-Client-Cert"),
+    *("X-Forwarded-Client-Cert", "X-Forwarded-Tls-Client-Cert"),
     *("Dpop", "X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Proto"),
     *("Accept", "Origin", "Access-Control-Request-Method", "Expect", "Connection", "Traceparent"),
 }
