@@ -195,7 +195,7 @@ class Site:
         if application.secret is not None:
             del fields["client_id"]
             pair = f"{application.client_id}:{application.secret}"
-            header = "Basic " + base64.b64encode(pair.encode()).decode()
+            header = ("basic", base64.b64encode(pair.encode()).decode())
         request, storage = self._request(
             browser, "POST", path, form=tuple(fields.items()), authorization=header
         )

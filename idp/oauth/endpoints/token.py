@@ -56,7 +56,7 @@ def _holder(request: ProtocolRequest, client: ClientView, proof: Proof | None) -
 async def _answer_once(
     grant: GrantType, token_request: GrantRequest, proof: Proof
 ) -> Mapping[str, Any]:
-    """Let the grant answer a request with a proof, whose use is recorded where it did not do so."""
+    """Answer by the grant, and record the use of the proof where the grant did not do so."""
     try:
         answer = await grant.answer(token_request)
         await once.spend(token_request.storage, proof)
