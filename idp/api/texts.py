@@ -145,6 +145,8 @@ SCOPES = {
     "ids4.ms.admin.messages.write": "平台管理：重新发送或丢弃消息",
     "ids4.ms.admin.overview.all": "平台管理：统计数据的全部接口",
     "ids4.ms.admin.policy.all": "平台管理：密码策略的全部接口",
+    "ids4.ms.admin.policy.read": "平台管理：查看租户和角色的策略",
+    "ids4.ms.admin.policy.write": "平台管理：设置租户和角色的策略",
     "ids4.ms.admin.privileges.all": "平台管理：权限的全部接口",
     "ids4.ms.admin.privileges.read": "平台管理：查看权限",
     "ids4.ms.admin.privileges.write": "平台管理：新建权限，修改权限分组",
