@@ -66,7 +66,7 @@ def metadata(session: Session, settings: Settings) -> dict[str, Any]:
     """Return the metadata of issuer 1; ValueError says what is wrong with it."""
     issuer = Issuer(PLATFORM_TENANT_ID, settings.public_url, settings.public_host, "")
     active = [key.alg for key in signing.list_keys(session) if key.status == "active"]
-    document = discovery.metadata(session, issuer, offer(), active)
+    document = discovery.metadata(session, settings, issuer, offer(), active)
     authlib_adapter.check_metadata(document, secure=issuer.is_secure)
     return document
 

@@ -37,23 +37,24 @@ async def discovery(request: ProtocolRequest, storage: Storage) -> ProtocolRespo
     return ProtocolResponse(200, HEADERS, body)
 
 
-def _prompts(session: Session, issuer: Issuer) -> list[str]:
-    is_open = registration.is_open(session, issuer)
+def _prompts(session: Session, settings: Settings, issuer: Issuer) -> list[str]:
+    is_open = registration.is_open_by(session, settings, issuer)
     return [name for name in PROMPTS if is_open or name != CREATE]
 
 
 @looked_up("discovery")
 def _document(session: Session, issuer: Issuer, server: Server) -> bytes:
-    return orjson.dumps(metadata(session, issuer, server, signer.keys(session).algorithms))
+    settings = runtime.of(session).settings
+    active = signer.keys(session).algorithms
+    return orjson.dumps(metadata(session, settings, issuer, server, active))
 
 
 def metadata(
-    session: Session, issuer: Issuer, server: Server, active: Iterable[str]
+    session: Session, settings: Settings, issuer: Issuer, server: Server, active: Iterable[str]
 ) -> dict[str, Any]:
     """Return the metadata of an issuer that signs with these algorithms."""
     published = resources.published(session, issuer.tenant_id)
     algorithms = list(active)
-    settings = runtime.of(session).settings
     offered = [
         proof
         for proof in server.proofs.values()
@@ -77,7 +78,7 @@ def metadata(
         "response_modes_supported": list(server.response_modes),
         "grant_types_supported": sorted(server.grants),
         "subject_types_supported": ["public"],
-        "prompt_values_supported": _prompts(session, issuer),
+        "prompt_values_supported": _prompts(session, settings, issuer),
         "acr_values_supported": list(levels.reachable(issuer)),
         "ui_locales_supported": ["zh", "en"],
         "display_values_supported": ["page", "popup"],
