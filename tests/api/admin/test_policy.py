@@ -25,6 +25,8 @@ FULL = {
     "level_minutes": 60,
     "device_days": 10,
 }
+FLOOR = {**FULL, "second_factor": "optional"}
+"""A policy of the platform under which its administrator goes on without a second factor."""
 NO_ONE = {"exempt_user_ids": None}
 EMPTY = {**dict.fromkeys(FULL), **NO_ONE}
 NOTHING = {
@@ -170,7 +172,7 @@ def test_a_body_of_another_shape_is_refused(root, session, acme, body):
 
 
 def test_the_strictest_wins(root, acme):
-    put(root, PLATFORM, **{**FULL, "password_length": 10, "password_must_change": False})
+    put(root, PLATFORM, **{**FLOOR, "password_length": 10, "password_must_change": False})
     answered = put(
         root,
         acme,
@@ -180,7 +182,7 @@ def test_the_strictest_wins(root, acme):
         password_must_change=True,
     )
     assert answered["required"] == {
-        **FULL,
+        **FLOOR,
         "password_length": 14,
         "password_classes": 3,
         "password_history": 5,
@@ -202,12 +204,12 @@ def test_the_strictest_wins(root, acme):
     ],
 )
 def test_a_tenant_cannot_require_less_than_the_platform(root, session, acme, name, value):
-    put(root, PLATFORM, **FULL)
+    put(root, PLATFORM, **FLOOR)
     values = {"password_history": 5, name: value}
     fields = refused(root, acme, **values)
     assert list(fields) == [name]
     assert "platform" in fields[name][0]
-    assert get(root, acme)["required"] == FULL
+    assert get(root, acme)["required"] == FLOOR
 
 
 def test_a_floor_that_rises_leaves_what_is_set_and_counts_at_once(root, acme):
