@@ -19,6 +19,7 @@ from idp.oauth.models import (
     AuthorizationCode,
     AuthorizationRequest,
     Consent,
+    DeviceRequest,
     FormerRefreshToken,
     Grant,
     PushedRequest,
@@ -104,6 +105,8 @@ JOBS: Mapping[str, Job] = MappingProxyType(
 EXPIRIES: Sequence[Expiry] = (
     Expiry(AuthorizationRequest.expires_at, HOUR),
     Expiry(PushedRequest.expires_at, 0),
+    # An expired code is still known, so that its device learns that it has expired.
+    Expiry(DeviceRequest.expires_at, HOUR),
     # A code that comes back after its time is still known, so that its grant is revoked.
     Expiry(AuthorizationCode.expires_at, 7 * DAY),
     # A used one may come again for as long as a client's `refresh_token_reuse_seconds` may say.

@@ -217,7 +217,7 @@ TOYBOX = "from idp.pages.console.toybox import views as toybox\n"
 
 def add_page(copy: Copy) -> None:
     copy.write("idp/pages/toy.py", VIEW)
-    copy.insert("idp/pages/blueprints.py", "from idp.pages import ", "toy, ")
+    copy.insert("idp/pages/blueprints.py", "from idp.pages import (", "\n    toy,")
     copy.insert("idp/pages/blueprints.py", "    return [\n", "        toy.blueprint,\n")
     copy.write("templates/pages/toy/show.html", TEMPLATE)
     translate(copy, "A toy", "玩具")

@@ -9,7 +9,9 @@ MANAGEMENT_API = f"{RESERVED_PREFIX}ms"
 MANAGEMENT_PREFIX = f"{MANAGEMENT_API}."
 """Prefix of the scopes and privileges of that API."""
 
-GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+"""Grant type of devices that have no browser (RFC 8628 3.4)."""
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials", DEVICE_CODE)
 
 DPOP_REQUIRED = "dpop_required"
 """Property of an API that takes no access token unless it is bound to a key (RFC 9449)."""

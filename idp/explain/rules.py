@@ -76,6 +76,12 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "endpoints.par._own": Check("Size of the pushed request", "RFC 9126 2.3"),
         "endpoints.par._bound": Check("Key of the pushed request", "RFC 9449 10.1"),
         "endpoints.par._count": Check("Number of pushed requests", "RFC 9126 2.3"),
+        "authorization.checks.validate_of_device": Check(
+            "Grant types of the client", "RFC 8628 3.1"
+        ),
+        "endpoints.device_authorization._own": Check("Form of the request", "RFC 8628 3.1"),
+        "endpoints.device_authorization._bound": Check("Key of the request", "RFC 9449 10.1"),
+        "endpoints.device_authorization._count": Check("Number of requests", "RFC 8628 5.1"),
         "authorization.checks._check_response": Check("Response type", "RFC 6749 3.1.1, 4.1.2.1"),
         "checks.levels.read": Check("Level of sign-in", "OpenID Connect Core 5.5.1.1"),
         "checks.levels.unmet": Check("Level of sign-in", "OpenID Connect Core 5.5.1.1"),
@@ -112,6 +118,9 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
             "Return address of the code", "RFC 6749 4.1.3"
         ),
         "grants.client_credentials.answer": Check("Client credentials", "RFC 6749 4.4"),
+        "grants.device_code.answer": Check("Device code", "RFC 8628 3.5"),
+        "grants.device_code._find": Check("Device code", "RFC 8628 3.5"),
+        "grants.device_code._check_pace": Check("Pace of the device", "RFC 8628 3.5"),
         "grants.refresh_token.answer": Check("Refresh token", "RFC 6749 6"),
         "grants.refresh_token._narrow": Check("Scopes of the refresh token", "RFC 6749 6"),
         "grants.refresh_token._rotate": Check("Rotation of the refresh token", "RFC 9700 4.14.2"),

@@ -40,6 +40,8 @@ class AuthorizationRequest(Base):
     """Whether the person goes on without the level that is wished for."""
     pushed_request_id: Mapped[int | None] = mapped_column(BigInt)
     """The pushed request that it came from; its row may be gone."""
+    device_request_id: Mapped[int | None] = mapped_column(BigInt)
+    """The request of a device that it answers; its row may be gone."""
     is_signed: Mapped[bool] = mapped_column(default=False)
     """Whether the client signed the parameters."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
@@ -64,6 +66,35 @@ class PushedRequest(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
     """When the row goes; later than it may be opened, once a page was shown."""
     used_at: Mapped[datetime | None]
+
+
+class DeviceRequest(Base):
+    """A request of a device without a browser (RFC 8628), known by hashes of its two codes."""
+
+    __tablename__ = "device_request"
+    concerns_tokens = False
+    happens_once = True
+
+    id: Mapped[Id]
+    device_code_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    user_code_mac: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    """By a key of ours: a code that people type is too short for a plain hash."""
+    issuer_tenant_id: Mapped[int] = reference("tenant.id")
+    client_id: Mapped[int] = reference("client.id")
+    parameters: Mapped[list[Any]] = mapped_column(Json)
+    """What was checked: [name, value] pairs."""
+    remote_addr: Mapped[str | None] = mapped_column(String(100))
+    user_agent: Mapped[str | None] = mapped_column(String(300))
+    poll_seconds: Mapped[int] = mapped_column(Integer)
+    """How long the device waits between two polls."""
+    grant_id: Mapped[int | None] = mapped_column(
+        BigInt, ForeignKey("grant.id", ondelete="CASCADE"), index=True
+    )
+    """What the person allowed."""
+    denied_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Consent(Base):

@@ -85,9 +85,11 @@ class PendingRequest:
     ui_locales: tuple[str, ...]
     site: str | None
     """The host that the answer goes to; None: an application on the person's own device."""
+    is_of_device: bool = False
+    """Whether the answer goes to another device, which has no browser."""
 
 
-def store(
+def store(  # noqa: PLR0913 - each by its name
     session: Session,
     issuer: Issuer,
     endpoint: Endpoint,
@@ -95,11 +97,14 @@ def store(
     remote_addr: str | None,
     *,
     pushed_id: int | None = None,
+    device_id: int | None = None,
     is_signed: bool = False,
+    since: datetime | None = None,
 ) -> str:
     """Keep a request for later and return its handle; the caller commits.
 
-    `pushed_id` is that of the pushed request that it came from.
+    `pushed_id` is that of the pushed request that it came from, `device_id` that of the device's.
+    `since`: when it came; None: now.
 
     Requests are kept without a sign-in, so their size and number are limited: TooManyRequests for
     one that sends many, Busy when so much is kept that the database takes no more.
@@ -116,7 +121,9 @@ def store(
             endpoint=endpoint,
             parameters=sealed(runtime.of(session).keyring, parameters),
             pushed_request_id=pushed_id,
+            device_request_id=device_id,
             is_signed=is_signed,
+            created_at=since or clock.now(),
             expires_at=clock.now() + LIFETIME,
         )
     )
@@ -211,6 +218,7 @@ def _as_shown(session: Session, row: AuthorizationRequest, handle: str) -> Pendi
         login_hint=parameters.get("login_hint"),
         ui_locales=tuple((parameters.get("ui_locales") or "").split()),
         site=_site(parameters.get("redirect_uri")),
+        is_of_device=row.device_request_id is not None,
     )
 
 

@@ -15,7 +15,7 @@ from idp.oauth.models import Refusal
 from idp.oauth.request import ProtocolRequest
 from idp.platform import clock
 from idp.platform.db import AtomicWrite, new_row
-from idp.platform.errors import OAuthError, Problem
+from idp.platform.errors import AuthorizationPending, OAuthError, Problem, SlowDown
 from idp.platform.logs import HIDDEN
 from idp.platform.metrics.declarations import REFUSALS
 from idp.platform.storage import Storage
@@ -29,6 +29,8 @@ PER_WORKER = 120
 PACKAGE = "idp.oauth."
 LONGEST_ID = 100
 _SERVER_ERRORS = 500
+_WAITING = frozenset({AuthorizationPending.code, SlowDown.code})
+"""What devices are answered while their person has not answered: nothing is wrong there."""
 
 
 async def keep(
@@ -46,6 +48,8 @@ async def keep(
     if problem.status >= _SERVER_ERRORS:
         return
     storage.runtime.counts.add(REFUSALS, request.path, problem.code)
+    if problem.code in _WAITING:
+        return
     try:
         await _keep(storage, request, problem, client or storage.caller)
     except Exception as error:  # noqa: BLE001 - the refusal is answered all the same

@@ -23,7 +23,8 @@ DOUBLED = N_("Parameter given more than once")
 KNOWN = frozenset({
     "access_token", "acr_values", "api", "claims", "claims_locales", "client_assertion",
     "client_assertion_type", "client_id", "client_secret", "code", "code_challenge",
-    "code_challenge_method", "code_verifier", "continue", "display", "dpop_jkt", "grant_type",
+    "code_challenge_method", "code_verifier", "continue", "device_code", "display", "dpop_jkt",
+    "grant_type",
     "id_token_hint", "login_hint", "logout_hint", "max_age", "nonce", "post_logout_redirect_uri",
     "prompt", "redirect_uri", "refresh_token", "registration", "request", "request_uri",
     "resource", "response_mode", "response_type", "scope", "state", "tenant", "token",

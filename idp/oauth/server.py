@@ -9,6 +9,7 @@ from idp.oauth.checks.response import RESPONSE_MODES, RESPONSE_TYPES
 from idp.oauth.client_auth import mtls, private_key_jwt, secret
 from idp.oauth.declarations import Endpoint, Proof, Readers, Server
 from idp.oauth.endpoints.authorize import authorize_without_page
+from idp.oauth.endpoints.device_authorization import device_authorization
 from idp.oauth.endpoints.discovery import discovery
 from idp.oauth.endpoints.introspect import introspect
 from idp.oauth.endpoints.jwks import jwks
@@ -16,7 +17,7 @@ from idp.oauth.endpoints.par import par
 from idp.oauth.endpoints.revoke import revoke
 from idp.oauth.endpoints.token import token
 from idp.oauth.endpoints.userinfo import userinfo
-from idp.oauth.grants import authorization_code, client_credentials, refresh_token
+from idp.oauth.grants import authorization_code, client_credentials, device_code, refresh_token
 from idp.platform.signing.algorithms import ALGORITHMS
 
 ENDPOINTS = (
@@ -57,6 +58,13 @@ ENDPOINTS = (
         readers=Readers.CLIENTS,
     ),
     Endpoint(
+        "/connect/deviceauthorization",
+        ("POST",),
+        device_authorization,
+        metadata="device_authorization_endpoint",
+        readers=Readers.CLIENTS,
+    ),
+    Endpoint(
         "/connect/token",
         ("POST",),
         token,
@@ -86,7 +94,12 @@ ENDPOINTS = (
         has_pages=True,
     ),
 )
-GRANTS = (authorization_code.GRANT, client_credentials.GRANT, refresh_token.GRANT)
+GRANTS = (
+    authorization_code.GRANT,
+    client_credentials.GRANT,
+    device_code.GRANT,
+    refresh_token.GRANT,
+)
 PROOFS = (
     Proof("client_secret_basic", secret.matches),
     Proof("client_secret_post", secret.matches),

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from idp.pages import apis, cancel, choose, consent, layout, qr, signout, theme, wellknown
+from idp.pages import (
+    apis,
+    cancel,
+    choose,
+    consent,
+    device_code,
+    layout,
+    qr,
+    signout,
+    theme,
+    wellknown,
+)
 from idp.pages.account import activity, devices, security
 from idp.pages.account import views as account
 from idp.pages.console import blueprint as console
@@ -35,6 +46,7 @@ def blueprints() -> list[Blueprint]:
         activity.blueprint,
         apis.blueprint,
         qr.blueprint,
+        device_code.blueprint,
         subscribe.blueprint,
         console.blueprint(),
         wellknown.blueprint,

@@ -51,6 +51,7 @@ def show() -> Response:
             "pages/consent/consent.html",
             client=authorization.client,
             site=authorization.site,
+            is_of_device=authorization.is_of_device,
             tenant=pending.find_tenant(database(), current_issuer(), authorization.handle, visitor),
             user=visitor.user,
             lines=_requested_lines(authorization),

@@ -42,6 +42,8 @@ class Authorization:
     login_hint: str | None
     site: str | None
     """The host that receives the answer; None: an application on the person's own device."""
+    is_of_device: bool = False
+    """Whether the answer goes to another device, which has no browser."""
 
 
 def find_authorization() -> Authorization | None:
@@ -68,7 +70,9 @@ def find_live_authorization(handle: str | None = None) -> Authorization | None:
         return None
     language.prefer(kept.ui_locales)
     brand.show_tenant(kept.client.tenant_id)
-    return Authorization(kept.handle, kept.client, kept.scopes, kept.login_hint, kept.site)
+    return Authorization(
+        kept.handle, kept.client, kept.scopes, kept.login_hint, kept.site, kept.is_of_device
+    )
 
 
 def current_authorization() -> Authorization:

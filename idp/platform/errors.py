@@ -207,6 +207,34 @@ class InvalidGrant(OAuthError):
     title = "The grant is invalid, expired or revoked"
 
 
+class AuthorizationPending(OAuthError):
+    """RFC 8628 3.5: the person has not answered yet."""
+
+    code = "authorization_pending"
+    title = "The person has not answered yet"
+
+
+class SlowDown(OAuthError):
+    """RFC 8628 3.5: the device polls too often; it waits five seconds longer from now on."""
+
+    code = "slow_down"
+    title = "The device polls too often"
+
+
+class ExpiredToken(OAuthError):
+    """RFC 8628 3.5: the device code has expired."""
+
+    code = "expired_token"
+    title = "The device code has expired"
+
+
+class AccessDenied(OAuthError):
+    """RFC 8628 3.5: the person refused."""
+
+    code = "access_denied"
+    title = "The person refused"
+
+
 class InvalidRequestObject(OAuthError):
     """RFC 9101 7: the signed request is not valid, or not the client's."""
 

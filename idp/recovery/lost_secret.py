@@ -12,7 +12,7 @@ from idp.directory.clients.models import Client, ClientSecret
 from idp.directory.factors import service as factors
 from idp.directory.resources.models import ApiResource, ApiSecret
 from idp.directory.tenants import service as tenants
-from idp.oauth.models import AuthorizationRequest, PushedRequest
+from idp.oauth.models import AuthorizationRequest, DeviceRequest, PushedRequest
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
@@ -48,6 +48,7 @@ def reset(session: Session) -> Reset:
     """Replace or empty what no root secret opens, and list what needs a new secret."""
     session.execute(delete(AuthorizationRequest))  # some hold an encrypted ID token
     session.execute(delete(PushedRequest))
+    session.execute(delete(DeviceRequest))  # their codes are known by a key of the lost secret
     done = Reset(
         replaced_keys=signing.replace_unreadable(session),
         tenant_properties=tenants.drop_unreadable(session),

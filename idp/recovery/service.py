@@ -24,6 +24,7 @@ from idp.directory.users.models import User
 from idp.oauth.models import (
     AuthorizationCode,
     AuthorizationRequest,
+    DeviceRequest,
     Grant,
     PushedRequest,
     ReferenceToken,
@@ -169,6 +170,7 @@ def _end_what_is_used_once(session: Session) -> dict[str, int]:
         .values(expires_at=now),
         "waiting_requests": delete(AuthorizationRequest),
         "pushed_requests": delete(PushedRequest),
+        "device_requests": delete(DeviceRequest),
         "devices": delete(Device),  # their cookies have changed since
     }
     return _count(session, statements)

@@ -51,12 +51,12 @@ def test_a_client_speaks_rfc_7591(idp_json: RunJson, session: Session, runtime: 
     assert session.get(ClientOwner, (1, row.id)) is not None, "the administrator owns it"
 
 
-@pytest.mark.parametrize("kind", ["web", "spa", "native", "service"])
+@pytest.mark.parametrize("kind", ["web", "spa", "native", "device", "service"])
 def test_authlib_reads_what_is_registered(
     kind: str, idp_json: RunJson, session: Session, client: FlaskClient
 ) -> None:
     protocol.add_api(session)
-    redirect = () if kind == "service" else ("--redirect", "http://127.0.0.1/callback")
+    redirect = () if kind in {"device", "service"} else ("--redirect", "http://127.0.0.1/callback")
     scope = "orders.read" if kind == "service" else "openid email"
     made = idp_json(*ADD, "--kind", kind, "--scope", scope, *redirect)
     metadata = client.get("/.well-known/oauth-authorization-server").get_json()
@@ -184,7 +184,7 @@ def test_a_kind_sets_what_a_client_of_it_needs(
 @pytest.mark.no_database
 def test_a_client_that_could_do_nothing_is_refused(idp: Run, session: Session) -> None:
     refused = idp(*ADD, code=1).stderr
-    assert refused.startswith("Error: A client needs a kind (web, spa, native, service)")
+    assert refused.startswith("Error: A client needs a kind (web, spa, native, device, service)")
     assert "redirect URI" in idp(*ADD, "--kind", "web", code=1).stderr
     assert clients.find(session, "app") is None
 

@@ -130,7 +130,7 @@ def test_what_makes_no_sense_is_refused(session: Session, wrong: dict[str, Any])
 
 def test_grants_that_are_not_offered_are_422(session: Session) -> None:
     with pytest.raises(Unprocessable) as refusal:
-        create(session, grant_types=["urn:ietf:params:oauth:grant-type:device_code"])
+        create(session, grant_types=["urn:openid:params:grant-type:ciba"])
     assert refusal.value.status == 422
 
 

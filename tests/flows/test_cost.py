@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import event
 
+from idp.directory.product import DEVICE_CODE
 from idp.platform import cache
 from idp.platform.changes import note_change
 from tests import protocol
@@ -83,6 +84,24 @@ def test_hot_requests_take_few_statements(client, session, runtime, statements):
     assert count(lambda: protocol.authorize(client, app, acr_values="pwd")) == (
         5 if is_sqlite else 1
     )
+
+
+def test_a_device_that_waits_costs_one_query(client, session, runtime, statements, clock):
+    grants = (DEVICE_CODE, "refresh_token")
+    app = register(session, "tv", public=True, grants=grants)
+    ask = {"scope": "openid", **app.post}
+    client.post("/connect/deviceauthorization", data=ask)
+    session.commit()
+    statements.clear()
+    codes = client.post("/connect/deviceauthorization", data=ask).get_json()
+    # The row and the trail.
+    assert len(statements) == (2 if runtime.engine.dialect.name == "sqlite" else 1)
+    poll = {"grant_type": DEVICE_CODE, "device_code": codes["device_code"], **app.post}
+    for _ in range(3):
+        statements.clear()
+        assert client.post("/connect/token", data=poll).status_code == 400
+        assert [text.split()[0] for text in statements] == ["SELECT"]
+        clock.shift(5)
 
 
 def test_a_proof_costs_one_row(client, session, runtime, statements):

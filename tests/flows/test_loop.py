@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 from sqlalchemy import func, make_url, select, text
 
+from idp.directory.product import DEVICE_CODE
 from idp.oauth.models import Grant, RefreshFamily
 from idp.platform import cache, postgres
 from idp.platform.audit.models import AuditEvent
@@ -21,6 +22,7 @@ from idp.platform.storage import LoopStorage, SessionStorage, complete
 from idp.platform.web.visit import Request
 from idp.server.bridge import Bridge
 from tests import protocol
+from tests.pages.browsing import HTML, send
 from tests.protocol import add_api, add_person, obtain, register, register_machine
 
 HOST = "127.0.0.1:8000"
@@ -229,6 +231,28 @@ def test_of_fifty_who_open_a_pushed_request_at_once_one_gets_a_code(client, sess
     assert sorted(answer.status for answer in answers) == [303] + [400] * 49
     session.rollback()
     assert session.scalar(select(func.count()).select_from(Grant)) == before + 1
+
+
+def test_of_fifty_polls_for_an_allowed_device_one_gets_the_tokens(
+    client, session, loop, is_postgresql
+):
+    app = register(session, "tv", public=True, grants=(DEVICE_CODE, "refresh_token"))
+    protocol.sign_in(client, session, add_person(session, "owner"))
+    asking = post("/connect/deviceauthorization", scope="openid offline_access", **app.post)
+    loop.send(asking)  # the client is read
+    (asked,) = loop.send(asking)
+    assert bool(loop.threads) is not is_postgresql
+    codes = json.loads(asked.content)
+    polling = {"grant_type": DEVICE_CODE, "device_code": codes["device_code"], **app.post}
+    (waiting,) = loop.send(post("/connect/token", **polling))
+    assert json.loads(waiting.content)["error"] == "authorization_pending"
+    assert bool(loop.threads) is not is_postgresql
+    page = client.get(f"/device?user_code={codes['user_code']}", headers=HTML)
+    answer = {"user_code": codes["user_code"], "answer": "allow"}
+    done = send(client, page, "/device/answer", answer, follow_redirects=True)
+    assert done.request.path == "/device/allowed"
+    answers = loop.send(*(post("/connect/token", **polling) for _ in range(50)))
+    assert sorted(answer.status for answer in answers) == [200] + [400] * 49
 
 
 def test_people_who_come_at_the_same_time_are_not_mixed_up(

@@ -152,6 +152,7 @@ class ClientShape(AdminShape):
     default_max_age = int32(allow_none=True)
     require_acr = text(20, allow_none=True)
     default_acr_values = fields.List(text(20), allow_none=True)
+    device_requires_login = boolean()
     second_factor_exempt = boolean()
     authorization_code_lifetime = int32()
     identity_token_lifetime = int32()

@@ -1058,6 +1058,10 @@ MEMBERS = {
         "Levels that are wished for where a request has no `acr_values`, the preferred one first.",
         "请求未带 `acr_values` 时希望达到的级别，优先者在前。",
     ),
+    "device_requires_login": Text(
+        "Whether users sign in anew for a device that has no browser: after it asked (RFC 8628).",
+        "用户在无浏览器的设备上登录时，是否须在设备发起请求之后重新登录（RFC 8628）。",
+    ),
     "second_factor_exempt": Text(
         "Whether it logs in people who have a second factor by the user service, without that factor. Only platform "
         "administrators exempt a client.",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sqlalchemy import ColumnElement, and_, not_, select
+from sqlalchemy import ColumnElement, and_, not_, or_, select
 
 from idp.directory.clients.models import Client, ClientGrantType
+from idp.directory.product import DEVICE_CODE
 
 CODE = "authorization_code"
 
 
 def kind_of(client: Client) -> str:
     """Return the kind of a client, by the names of `presets`."""
-    if not any(row.grant_type == CODE for row in client.grant_types):
-        return "service"
+    grants = {row.grant_type for row in client.grant_types}
+    if CODE not in grants:
+        return "device" if DEVICE_CODE in grants else "service"
     if client.application_type == "native":
         return "native"
     return "web" if client.require_client_secret else "spa"
@@ -26,9 +28,13 @@ def is_of(kind: str) -> ColumnElement[bool]:
 
 
 def _has_pages() -> ColumnElement[bool]:
+    return _may_use(CODE)
+
+
+def _may_use(grant_type: str) -> ColumnElement[bool]:
     rows = select(ClientGrantType.id)
     return rows.where(
-        ClientGrantType.client_id == Client.id, ClientGrantType.grant_type == CODE
+        ClientGrantType.client_id == Client.id, ClientGrantType.grant_type == grant_type
     ).exists()
 
 
@@ -44,5 +50,6 @@ _CONDITIONS: Mapping[str, Callable[[], ColumnElement[bool]]] = {
     "web": lambda: _of_web(secret=True),
     "spa": lambda: _of_web(secret=False),
     "native": lambda: and_(_has_pages(), Client.application_type == "native"),
-    "service": lambda: not_(_has_pages()),
+    "device": lambda: and_(not_(_has_pages()), _may_use(DEVICE_CODE)),
+    "service": lambda: not_(or_(_has_pages(), _may_use(DEVICE_CODE))),
 }

@@ -84,6 +84,8 @@ class Client(Base):
     """Level that every sign-in at the client reaches; empty: any."""
     default_acr_values: Mapped[list[str] | None]
     """Levels that are wished for where a request names none."""
+    device_requires_login: Mapped[bool] = mapped_column(default=False)
+    """Whether people sign in anew for a device that asked."""
     second_factor_exempt: Mapped[bool] = mapped_column(default=False)
     """Whether it logs people in by itself though they have a second factor."""
 

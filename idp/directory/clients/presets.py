@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from idp.directory.clients.service import NewClient
+from idp.directory.product import DEVICE_CODE
 from idp.platform.errors import BadRequest
 from idp.platform.translation import N_, filled
 
@@ -32,10 +33,15 @@ PRESETS: Mapping[str, Preset] = {
         is_public=True,
         settings={"application_type": "native"},
     ),
+    "device": Preset(
+        [DEVICE_CODE, "refresh_token"],
+        is_public=True,
+        settings={"application_type": "native", "allow_offline_access": True},
+    ),
     "service": Preset(["client_credentials"], scopes=()),
 }
-"""A web application with a server, a single-page application, one on a device of its user, and a
-program without a user."""
+"""A web application with a server, a single-page application, one on a device of its user, one on
+a device that has no browser, and a program without a user."""
 
 
 def fill(new: NewClient, kind: str | None) -> NewClient:

@@ -37,6 +37,10 @@ def check(client: Client) -> None:
     for name in _ALGORITHM_FIELDS:
         if getattr(client, name) not in {None, *ALGORITHMS}:
             raise _contradicts(name, ", ".join(ALGORITHMS))
+    grants = [row.grant_type for row in client.grant_types]
+    if product.DEVICE_CODE in grants:
+        allowed = [name for name in product.GRANT_TYPES if name != product.DEVICE_CODE]
+        raise _contradicts("grant_types", ", ".join(allowed))
     if not client.require_pkce:
         raise _contradicts("require_pkce", "true")
     seconds = client.authorization_code_lifetime

@@ -27,6 +27,8 @@ OFFLINE_ACCESS = "offline_access"
 MOST_ROWS = 200
 REUSABLE = 0
 """`refresh_token_usage` of refresh tokens that are not rotated."""
+_OF_PEOPLE = frozenset({"authorization_code", product.DEVICE_CODE})
+"""Grant types by which people sign in."""
 # RFC 6749 A.1 allows more; these pass through shells, URLs and logs unchanged.
 _CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/~@+-]{0,199}")
 _SECRET = re.compile(r"[\x21-\x7e]+")  # RFC 6749 A.2
@@ -45,7 +47,7 @@ def grants_of(client: Client, grant_types: Iterable[str]) -> Sequence[str]:
                     names=", ".join(product.GRANT_TYPES),
                 ),
             )
-    if client.allow_offline_access and "authorization_code" in distinct:
+    if client.allow_offline_access and not _OF_PEOPLE.isdisjoint(distinct):
         distinct = (*(name for name in distinct if name != "refresh_token"), "refresh_token")
     return distinct
 
@@ -107,7 +109,7 @@ def check(client: Client) -> None:
     _check_certificates(client, method)
     if "authorization_code" in grants and not client.redirect_uris:
         raise BadRequest.at("redirect_uris", N_("authorization_code requires a redirect URI."))
-    if "refresh_token" in grants and "authorization_code" not in grants:
+    if "refresh_token" in grants and _OF_PEOPLE.isdisjoint(grants):
         raise Unprocessable.at("grant_types", N_("refresh_token requires authorization_code."))
     if "refresh_token" in grants and not client.allow_offline_access:
         raise Unprocessable.at("grant_types", N_("refresh_token requires allow_offline_access."))

@@ -83,6 +83,7 @@ class ClientView:
     default_max_age: int | None
     require_acr: str | None
     default_acr_values: tuple[str, ...]
+    device_requires_login: bool
     second_factor_exempt: bool
     authorization_code_lifetime: int
     identity_token_lifetime: int
@@ -233,6 +234,7 @@ def _view(session: Session, client: Client) -> ClientView | None:
         default_max_age=client.default_max_age,
         require_acr=client.require_acr,
         default_acr_values=tuple(client.default_acr_values or ()),
+        device_requires_login=client.device_requires_login,
         second_factor_exempt=client.second_factor_exempt,
         authorization_code_lifetime=client.authorization_code_lifetime,
         identity_token_lifetime=client.identity_token_lifetime,

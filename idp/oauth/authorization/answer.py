@@ -140,10 +140,18 @@ def _grant_once(
     values: Mapping[str, Any],
 ) -> None:
     """Answer a kept or pushed request, once, and remember what the person allowed."""
-    if asked.row is not None and not _forget(session, asked.row):
-        raise pending.no_longer_kept()
+    settle(session, asked, validated, approved)
     if asked.pushed_id is not None:
         pushed.spend(session, asked.pushed_id)
+    code_grants.GRANT.run(session, values)
+
+
+def settle(
+    session: Session, asked: AskedParameters, validated: ValidatedRequest, approved: Approved
+) -> None:
+    """End the wait of a kept request, once, and remember what the person allowed."""
+    if asked.row is not None and not _forget(session, asked.row):
+        raise pending.no_longer_kept()
     if approved.is_remembered and approved.consented is not None:
         consents.remember_consent(
             session,
@@ -153,7 +161,6 @@ def _grant_once(
             sorted(approved.consented),
             set(validated.consent_scopes) - approved.consented,
         )
-    code_grants.GRANT.run(session, values)
 
 
 async def record_refusal(storage: Storage, asked: AskedParameters, error: OAuthError) -> None:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
+from idp.directory.product import DEVICE_CODE
 from idp.directory.registration import service as registration
 from idp.oauth.authorization.validated import ValidatedRequest
 from idp.oauth.checks import levels, pkce, prompt, redirect_uri, thumbprint
 from idp.oauth.checks import scope as scopes
+from idp.oauth.checks.prompt import ClaimsRequest
 from idp.oauth.checks.response import DEFAULT_MODE, RESPONSE_MODES, RESPONSE_TYPES
 from idp.oauth.id_tokens import read_id_token
 from idp.oauth.request import Parameters
@@ -81,6 +83,38 @@ async def validate(
         hinted_subject=await _hinted_subject(storage, issuer, client, parameters),
         claims=claims,
         tenant_id=prompt.read_id(parameters, "tenant"),
+        resources=resources,
+        dpop_jkt=thumbprint.read(parameters),
+        levels=levels.read(issuer, client, parameters, claims),
+    )
+
+
+async def validate_of_device(
+    storage: Storage, issuer: Issuer, client: ClientView, parameters: Parameters
+) -> ValidatedRequest:
+    """Check every parameter of a request that is answered at no address (RFC 8628 3.1)."""
+    _refuse_unsupported(parameters)
+    if DEVICE_CODE not in client.grant_types:
+        message = f"The client may not use {DEVICE_CODE}"
+        raise OAuthError(message, code="unauthorized_client")
+    names = scopes.split(parameters.get("scope") or "")
+    requested = scopes.validate(client, await scopes.recognize(storage, client, names))
+    resources = parameters.all("resource")
+    scopes.narrow(requested, resources, issuer.url)
+    claims = ClaimsRequest({})
+    return ValidatedRequest(
+        issuer=issuer,
+        client=client,
+        redirect_uri="",
+        scopes=requested,
+        code_challenge=None,
+        nonce=None,
+        prompt=frozenset({"login"} if client.device_requires_login else ()),
+        max_age=client.default_max_age,
+        login_hint=None,
+        hinted_subject=None,
+        claims=claims,
+        tenant_id=None,
         resources=resources,
         dpop_jkt=thumbprint.read(parameters),
         levels=levels.read(issuer, client, parameters, claims),

@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import cast as cast_to
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Session, aliased
 
 from idp.directory import levels
 from idp.directory.clients.snapshot import ClientView
@@ -39,7 +39,7 @@ from idp.oauth.checks.levels import LevelRequest
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.id_tokens import may_request
 from idp.oauth.models import AuthorizationCode, Grant, PushedRequest, SessionClient
-from idp.platform import clock
+from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
@@ -78,6 +78,44 @@ def values(
             tenant_id=approved.tenant_id,
         ),
     }
+
+
+def make_for_device(
+    session: Session, validated: ValidatedRequest, approved: Approved, until: datetime
+) -> int:
+    """Make the grant of a device, which may redeem it `until` then; return its id."""
+    client, visitor, now = validated.client, approved.visitor, clock.now()
+    given = {
+        "user_id": visitor.user_id,
+        "client_id": client.row_id,
+        "tenant_id": approved.tenant_id,
+        "issuer_tenant_id": validated.issuer.tenant_id,
+        "session_id": visitor.session_id,
+        "sid": visitor.sid,
+        "security_stamp": visitor.security_stamp,
+        "auth_time": visitor.auth_time,
+        "acr": validated.levels.stated(visitor.acr),
+        "amr": visitor.amr,
+        "scopes": list(approved.scopes.names),
+        "resources": list(validated.resources),
+        "claims_request": None,
+        "created_at": now,
+        "expires_at": _end_of_tokens(client, approved.scopes, until),
+        "session_client__session_id": visitor.session_id,
+        "session_client__client_id": client.row_id,
+        "session_client__sid_sent": visitor.sid,
+        "session_client__last_at": now,
+        **audit.columns(
+            runtime.context_of(session),
+            Tag.DEVICE_ALLOWED,
+            user_id=visitor.user_id,
+            client_id=client.client_id,
+            tenant_id=approved.tenant_id,
+        ),
+    }
+    made = _OF_DEVICE.run(session, given)
+    assert made is not None  # noqa: S101 - a new row has an id
+    return made
 
 
 def _values_of_request(
@@ -126,6 +164,10 @@ GRANT = AtomicWrite(
     target=_target,
 )
 
+
+_OF_DEVICE = AtomicWrite(
+    new_row(Grant, *_FOUND, *_KNOWN), SessionClient, AuditEvent, target=_target
+)
 
 # Of these columns alone: SQLAlchemy would set others that have the names of values, too.
 _PUSHED = table(
@@ -348,7 +390,13 @@ def _kept_claims(
 
 def _end_of_grant(client: ClientView, granted: ValidatedScopes, now: datetime) -> datetime:
     """Return when nothing that depends on a grant can be valid any more."""
-    seconds = client.authorization_code_lifetime + client.access_token_lifetime
+    until = now + timedelta(seconds=client.authorization_code_lifetime)
+    return _end_of_tokens(client, granted, until)
+
+
+def _end_of_tokens(client: ClientView, granted: ValidatedScopes, until: datetime) -> datetime:
+    """Return when tokens that are issued `until` then have all expired."""
+    seconds = client.access_token_lifetime
     if granted.is_offline:
         seconds += client.absolute_refresh_token_lifetime
-    return now + timedelta(seconds=seconds)
+    return until + timedelta(seconds=seconds)

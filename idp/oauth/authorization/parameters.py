@@ -32,6 +32,8 @@ class AskedParameters:
     """The pushed request that they are of."""
     is_signed: bool = False
     """Whether the client signed them."""
+    device_id: int | None = None
+    """The request of a device that they are of: nothing is sent to a return address."""
 
 
 async def read(request: ProtocolRequest, storage: Storage) -> AskedParameters:
@@ -70,7 +72,15 @@ async def _resume(storage: Storage, issuer: Issuer, handle: str) -> AskedParamet
     row, pairs = await storage.in_session(_find_kept, issuer, handle)
     parameters = Parameters(pairs)
     client = await checks.prove_client(storage, issuer, parameters.require("client_id"))
-    return AskedParameters(client, parameters, row, handle, row.pushed_request_id, row.is_signed)
+    return AskedParameters(
+        client,
+        parameters,
+        row,
+        handle,
+        row.pushed_request_id,
+        row.is_signed,
+        row.device_request_id,
+    )
 
 
 def _find_kept(session: Session, issuer: Issuer, handle: str) -> tuple[AuthorizationRequest, Pairs]:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from idp.oauth import pending, refused_requests
 from idp.oauth import visitor as visitors
-from idp.oauth.authorization import answer, checks, code_grants, parameters
+from idp.oauth.authorization import answer, checks, code_grants, device_answer, parameters
 from idp.oauth.authorization.answer import ReturnAddress
 from idp.oauth.authorization.decide import ToPage, decide
 from idp.oauth.authorization.parameters import AskedParameters
@@ -33,7 +33,8 @@ async def authorize_without_page(
     if request.method != "GET" or any(name == pending.CONTINUE for name, _ in request.query):
         return None
     try:
-        asked, back = await _read(request, storage)
+        asked = await parameters.read(request, storage)
+        back = answer.return_address(request.issuer, asked.client, asked.parameters)
         if back.mode == "form_post":
             return None
         found = await _answer(request, storage, asked, back)
@@ -52,19 +53,15 @@ async def authorize(request: ProtocolRequest, storage: Storage) -> Answer:
     A Problem that leaves here is shown to the person: the client is not proven, or the request
     was answered before.
     """
-    asked, back = await _read(request, storage)
+    asked = await parameters.read(request, storage)
+    if asked.device_id is not None:
+        return await device_answer.answer(request, storage, asked)
+    back = answer.return_address(request.issuer, asked.client, asked.parameters)
     if request.method == "POST":
         # By a GET the cookie of a cross-site form counts (SameSite=Lax).
         handle = await parameters.keep(request, storage, asked)
         return redirect(f"{request.path}?{urlencode({pending.CONTINUE: handle})}")
     return await _answer(request, storage, asked, back)
-
-
-async def _read(
-    request: ProtocolRequest, storage: Storage
-) -> tuple[AskedParameters, ReturnAddress]:
-    asked = await parameters.read(request, storage)
-    return asked, answer.return_address(request.issuer, asked.client, asked.parameters)
 
 
 async def _answer(

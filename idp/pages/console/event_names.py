@@ -13,7 +13,9 @@ NAMES = {
     Tag.CONSENT_REFUSED: _("A person refused their consent"),
     Tag.CONSENT_REVOKED: _("A person revoked their consent"),
     Tag.ENROLMENT_CODE_USED: _("Enrolment code used"),
+    Tag.DEVICE_ALLOWED: _("A device without a browser was signed in"),
     Tag.DEVICE_COPIED: _("Device with copied data removed"),
+    Tag.DEVICE_DENIED: _("The sign-in of a device without a browser was denied"),
     Tag.DEVICE_REMEMBERED: _("Device remembered"),
     Tag.DEVICE_REMOVED: _("Device removed"),
     Tag.DEVICES_FORGOTTEN: _("No device is remembered any more"),
@@ -50,6 +52,7 @@ NAMES = {
     Tag.CLIENT_REFUSED: _("The client's authentication was refused"),
     Tag.CODE_ISSUED: _("Code issued"),
     Tag.CODE_REUSED: _("A code was used twice: its tokens ended"),
+    Tag.DEVICE_ASKED: _("A device without a browser asked to be signed in"),
     Tag.GRANT_REVOKED: _("Access ended"),
     Tag.PROOF_REPLAYED: _("A DPoP proof was used twice: the second use was refused"),
     Tag.REQUEST_PUSHED: _("A sign-in request was pushed"),
@@ -187,7 +190,7 @@ _OBJECTS = {
 }
 """The second parts of tags."""
 _ICONS = {
-    ("plus", "is-good"): {"added", "confirmed", "created", "enabled", "entered", "given"}
+    ("plus", "is-good"): {"added", "allowed", "confirmed", "created", "enabled", "entered", "given"}
     | {"made", "stored", "unlocked"},
     ("pencil", "is-info"): {"changed", "chosen", "set"},
     ("trash", "is-warn"): {"deleted", "dropped", "erased", "removed", "reset"} | {"taken"},

@@ -15,7 +15,9 @@ class Tag(StrEnum):
     CONSENT_REFUSED = "user:consent:refused"
     CONSENT_REVOKED = "user:consent:revoked"
     ENROLMENT_CODE_USED = "user:enrolment-code:used"
+    DEVICE_ALLOWED = "user:device:allowed"
     DEVICE_COPIED = "user:device:copied"
+    DEVICE_DENIED = "user:device:denied"
     DEVICE_REMEMBERED = "user:device:remembered"
     DEVICE_REMOVED = "user:device:removed"
     DEVICES_FORGOTTEN = "user:device:forgotten"
@@ -54,6 +56,7 @@ class Tag(StrEnum):
     CLIENT_REFUSED = "client:authentication:refused"
     CODE_ISSUED = "client:code:issued"
     CODE_REUSED = "client:code:reused"
+    DEVICE_ASKED = "client:device:asked"
     GRANT_REVOKED = "client:grant:revoked"
     PROOF_REPLAYED = "client:proof:replayed"
     REQUEST_PUSHED = "client:request:pushed"
@@ -158,7 +161,7 @@ class Tag(StrEnum):
 
 
 FREQUENT = (
-    *(Tag.CODE_ISSUED, Tag.REQUEST_PUSHED),
+    *(Tag.CODE_ISSUED, Tag.DEVICE_ASKED, Tag.REQUEST_PUSHED),
     *(Tag.TOKEN_ISSUED, Tag.TOKEN_REFRESHED, Tag.TOKEN_REVOKED),
 )
 """What clients do all the time; `IDP_AUDIT_TOKEN_DAYS` says how long such events are kept."""

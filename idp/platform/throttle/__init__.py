@@ -136,6 +136,13 @@ class Throttle:
         """
         return not _hit(name, key, limit, seconds, cost, self._local)
 
+    def seconds_here(self, name: str, key: str, keep: int) -> float | None:
+        """Note a try in this process alone; return the seconds since the last one.
+
+        None: there was none within the `keep` seconds that it is remembered for.
+        """
+        return self._local.since_last(f"{PREFIX}:last:{name}:{_hashed(key)}", keep)
+
     def check_delay(self, name: str, *keys: Key) -> None:
         """Refuse while the delay that earlier failures earned is running.
 

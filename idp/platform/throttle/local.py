@@ -61,6 +61,14 @@ class LocalStore:
             self._put(key, Record(0, value), seconds)
             return None
 
+    def since_last(self, key: str, keep: int) -> float | None:
+        """Store the time; return the seconds since the time that was there before."""
+        now = clock.now().timestamp()
+        with self._lock:
+            found = self._find(key)
+            self._put(key, Record(0, now), keep)
+            return None if found is None else now - found.until
+
     def _find(self, key: str) -> Record | None:
         found = self._records.get(key)
         if found is None or found[1] <= clock.now().timestamp():

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from idp.api.admin.clients import PRESETS
+from idp.directory import product
 from idp.directory.clients.models import Client, ClientClaim, ClientProperty, ClientSecret
 from idp.platform import clock
 from idp.platform.audit.models import AuditEvent
@@ -64,6 +65,7 @@ PAGES = {"redirect_uris": [protocol.CALLBACK]}
         ("web", PAGES, ["authorization_code"], True),
         ("single_page", PAGES, ["authorization_code"], False),
         ("native", PAGES, ["authorization_code", "refresh_token"], False),
+        ("device", {}, ["refresh_token", product.DEVICE_CODE], False),
         ("service", {}, ["client_credentials"], True),
     ],
 )
@@ -459,4 +461,4 @@ def test_a_public_client_gets_no_secret(root, session):
 
 
 def test_every_preset_has_a_name_here():
-    assert sorted(PRESETS) == ["native", "service", "single_page", "web"]
+    assert sorted(PRESETS) == ["device", "native", "service", "single_page", "web"]

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from idp.directory.clients import fields
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client, ClientOwner, ClientSecret
+from idp.directory.product import DEVICE_CODE
 from idp.oauth.models import Grant
 from idp.platform.audit.tags import Tag
 from tests.api.center import statements
@@ -512,7 +513,7 @@ def test_a_secret_of_another_client_is_not_found(client, session, admin, web):
 # New clients
 
 
-@pytest.mark.parametrize("kind", ["web", "spa", "native", "service"])
+@pytest.mark.parametrize("kind", ["web", "spa", "native", "device", "service"])
 def test_the_wizard_makes_a_client_of_each_kind(client, session, admin, kind):
     acme = add_tenant(session)
     add_api(session, scopes=("orders.read",), tenant_id=acme)
@@ -537,6 +538,7 @@ def test_the_wizard_makes_a_client_of_each_kind(client, session, admin, kind):
         "web": ({"authorization_code"}, True, "web"),
         "spa": ({"authorization_code"}, False, "web"),
         "native": ({"authorization_code", "refresh_token"}, False, "native"),
+        "device": ({DEVICE_CODE, "refresh_token"}, False, "native"),
         "service": ({"client_credentials"}, True, "web"),
     }[kind] == (grants, made.require_client_secret, made.application_type)
     if kind == "service":

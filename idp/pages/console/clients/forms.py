@@ -132,8 +132,9 @@ class SettingsForm(EditForm):
     settings = (
         *("client_name", "description", "client_uri", "logo_uri", "policy_uri", "tos_uri"),
         *("application_type", "require_pkce", "require_consent", "allow_remember_consent"),
-        *("consent_lifetime", "default_max_age", "require_acr", "token_endpoint_auth_method"),
-        *("token_endpoint_auth_signing_alg", "jwks", "jwks_uri", "strict_assertion_audience"),
+        *("consent_lifetime", "default_max_age", "require_acr", "device_requires_login"),
+        *("token_endpoint_auth_method", "token_endpoint_auth_signing_alg", "jwks", "jwks_uri"),
+        "strict_assertion_audience",
         "security_profile",
         *("dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens"),
         *("tls_client_auth_subject_dn", "tls_client_auth_san_dns", "tls_client_auth_san_uri"),
@@ -166,6 +167,7 @@ class SettingsForm(EditForm):
         },
     )
     second_factor_exempt = BooleanField(_("Logs people in without their second factor"))
+    device_requires_login = BooleanField(_("People sign in anew for a device without a browser"))
     token_endpoint_auth_method = _choice(
         _("Authentication at the token endpoint"),
         {"": _("secret, by header or form"), **{name: name for name in product.AUTH_METHODS}},

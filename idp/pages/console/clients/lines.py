@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients import kinds
 from idp.directory.clients.models import Client, ClientSecret
+from idp.directory.product import DEVICE_CODE
 from idp.directory.tenants import service as tenants
 from idp.pages.console import times
 from idp.platform import clock
@@ -30,6 +31,7 @@ KINDS: dict[str, tuple[Any, str]] = {
     "web": (lazy_gettext("Web"), "web"),
     "spa": (lazy_gettext("Single page"), "spa"),
     "native": (lazy_gettext("Native"), "native"),
+    "device": (lazy_gettext("Device"), "device"),
     "service": (lazy_gettext("Service"), "service"),
 }
 """What each kind is called, and its icon."""
@@ -37,6 +39,7 @@ GRANTS = {
     "authorization_code": "code",
     "refresh_token": "refresh",
     "client_credentials": "client",
+    DEVICE_CODE: "device",
 }
 """Short names of grant types."""
 

@@ -35,7 +35,7 @@ class Kind:
     title: Any
     text: Any
     icon: str
-    examples: tuple[str, ...]
+    examples: tuple[Any, ...]
     gets: tuple[tuple[Any, Any], ...]
     """What a client of this kind gets: (what, why)."""
     has_pages: bool = True
@@ -71,6 +71,17 @@ KINDS = {
         "native",
         ("Android", "iOS", "Electron"),
         (CODE, (_("Refresh tokens, rotated"), _("people stay signed in"))),
+    ),
+    "device": Kind(
+        _("Device without a browser"),
+        _("People sign in on their phone or computer and compare a code."),
+        "device",
+        (_("television"), _("terminal")),
+        (
+            (_("Device code"), _("it needs neither a browser nor an address")),
+            (_("Refresh tokens, rotated"), _("people stay signed in")),
+        ),
+        has_pages=False,
     ),
     "service": Kind(
         _("Service"),

@@ -32,15 +32,17 @@ LANGUAGES = {
     "dotnet": ".NET",
     "go": "Go",
 }
-USUAL = {"web": "flask", "spa": "react", "native": "curl", "service": "curl"}
+USUAL = {"web": "flask", "spa": "react", "native": "curl", "device": "curl", "service": "curl"}
 """The language that each kind of client begins with."""
 TITLES = {
+    "ask": _("Ask for a code"),
     "call": _("Call the API"),
     "code": _("Sign people in"),
     "env": _("Keep the values in the environment"),
     "exchange": _("Exchange the code for tokens"),
     "install": _("Install"),
     "none": _("Not for services"),
+    "poll": _("Poll for the tokens"),
     "open": _("Print the address to open"),
     "run": _("Get a token"),
     "start": _("Run it"),
@@ -86,8 +88,10 @@ class Check:
 
 def of(client: Client, issuer: Issuer, language: str | None) -> QuickStart:
     """Return the code for a client; a language that is not there is the usual one."""
-    if language not in LANGUAGES:
-        language = USUAL[kinds.kind_of(client)]
+    kind = kinds.kind_of(client)
+    languages = LANGUAGES if kind != "device" else {"curl": LANGUAGES["curl"]}
+    if language not in languages:
+        language = USUAL[kind]
     values = _values(client, issuer)
     own = [values["issuer"], values["client_id"], values["redirect_uri"], values["scopes"]]
     template = f"pages/console/clients/quick_start/{language}.txt"
@@ -97,7 +101,7 @@ def of(client: Client, issuer: Issuer, language: str | None) -> QuickStart:
         [*_steps(text, [value for value in own if value])],
         [*_verifying(values["issuer"])],
         [*_shown(client, values)],
-        LANGUAGES,
+        languages,
     )
 
 
@@ -119,9 +123,11 @@ def checks(client: Client) -> list[Check]:
     if kinds.kind_of(client) == "service":
         texts = _("It has scopes of APIs"), _("It has no scope of an API")
         return [*found, _check(bool(scopes - _IDENTITY), *texts, "scopes")]
+    if kinds.kind_of(client) != "device":
+        texts = _("PKCE with S256 is on"), _("PKCE is off")
+        found.append(_check(client.require_pkce, *texts, "settings"))
     return [
         *found,
-        _check(client.require_pkce, _("PKCE with S256 is on"), _("PKCE is off"), "settings"),
         _check(
             "openid" in scopes,
             _("It may ask for openid"),
@@ -145,6 +151,7 @@ def _values(client: Client, issuer: Issuer) -> dict[str, Any]:
     has_secret = client.require_client_secret
     values: dict[str, Any] = {
         "is_service": kinds.kind_of(client) == "service",
+        "is_device": kinds.kind_of(client) == "device",
         "has_secret": has_secret,
         "issuer": issuer.url,
         "client_id": client.client_id,
@@ -173,7 +180,7 @@ def _environment(values: Mapping[str, Any]) -> str:
     if values["has_secret"]:
         remark = gettext("shown once, when it was made")
         written.append(f"OIDC_CLIENT_SECRET=...   # {remark}")
-    if not values["is_service"]:
+    if not (values["is_service"] or values["is_device"]):
         written.append(f"OIDC_REDIRECT_URI={values['redirect_uri_quoted']}")
     return "\n".join(written)
 
