@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
 import jwt
 
+from tests.certificates import Certificate
 from tests.client_keys import ClientKey
 from tests.conformance.browser import Arrival, Browser, Page, Person, Stop
+from tests.conformance.combinations import Combination
 from tests.conformance.provider import Provider
 from tests.conformance.relying_party import check_date
 from tests.protocol import CALLBACK, CHALLENGE, VERIFIER, App
@@ -30,6 +32,8 @@ class Bank:
     provider: Provider
     app: App
     key: ClientKey
+    certificate: Certificate
+    combination: Combination
     is_openid: bool = True
     signs: bool = False
     """Whether requests are signed, and answers asked for signed (Message Signing)."""
@@ -42,18 +46,24 @@ class Bank:
 
     def fresh(self, *, is_openid: bool) -> Bank:
         """Return the same client with another key for its tokens."""
-        return Bank(
-            self.provider, self.app, self.key, is_openid, self.signs, self.redirect_uri, Prover()
-        )
+        return replace(self, is_openid=is_openid, prover=Prover())
 
     @property
     def issuer(self) -> str:
         """Issuer of the metadata."""
         return str(self.provider.metadata["issuer"])
 
+    @property
+    def scheme(self) -> str:
+        """How its access tokens are presented."""
+        return "Bearer" if self.combination.bound_to_certificate else "DPoP"
+
     def address(self, name: str) -> str:
-        """Return an address of the metadata."""
-        return str(self.provider.metadata[name])
+        """Return an address of the metadata; of an alias where the client shows a certificate."""
+        # RFC 8705 5
+        metadata = self.provider.metadata
+        aliases = metadata["mtls_endpoint_aliases"] if self.combination.shows_certificate else {}
+        return str(aliases.get(name, metadata[name]))
 
     def parameters(self, **changes: Any) -> dict[str, Any]:
         """Return the parameters of a request with fresh state and nonce; None leaves one out."""
@@ -75,17 +85,42 @@ class Bank:
         """Authenticate."""
         return self.key.assertion(self.app, **claims)
 
+    def authentication(self) -> dict[str, str]:
+        """Return the form members by which the client authenticates."""
+        by_certificate = self.combination.by_certificate
+        return {"client_id": self.app.client_id} if by_certificate else self.assertion()
+
+    def passed(self) -> dict[str, str]:
+        """Return the header by which the proxy passes the certificate on."""
+        return self.certificate.passed() if self.combination.shows_certificate else {}
+
+    def ask(
+        self,
+        method: str,
+        address: str,
+        *,
+        passed: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        form: Mapping[str, Any] | None = None,
+    ) -> httpx.Response:
+        """Send a request as the proxy does, also those to the host for certificates."""
+        url, server = httpx.URL(address), httpx.URL(self.provider.url)
+        shown = self.passed() if passed is None else passed
+        complete = {"Host": url.netloc.decode(), **(headers or {}), **shown}
+        url = url.copy_with(host=server.host)
+        return self.provider.http.request(method, url, data=form, headers=complete)
+
     def send(
         self,
         address: str,
         form: Mapping[str, Any],
         *,
         assertion: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
+        **how: Any,
     ) -> httpx.Response:
         """Post a form as this client."""
-        proven = self.assertion() if assertion is None else assertion
-        return self.provider.http.post(address, data={**form, **proven}, headers=headers)
+        proven = self.authentication() if assertion is None else assertion
+        return self.ask("POST", address, form={**proven, **form}, **how)
 
     def push(
         self,
@@ -148,7 +183,7 @@ class Bank:
     def verify(self, token: str, *required: str) -> dict[str, Any]:
         """Check a JWT of the provider; RS256 is none of the profile."""
         header = jwt.get_unverified_header(token)
-        keys = self.provider.http.get(self.address("jwks_uri")).json()["keys"]
+        keys = self.provider.http.get(self.provider.metadata["jwks_uri"]).json()["keys"]
         (key,) = [key for key in keys if key["kid"] == header["kid"]]
         claims: dict[str, Any] = jwt.decode(
             token,
@@ -174,8 +209,9 @@ class Bank:
         return fields["code"]
 
     def proof(self, address: str) -> dict[str, str]:
-        """Show the key that tokens are bound to."""
-        return self.prover.shows("POST", address)
+        """Show the key that tokens are bound to; a certificate is on the connection."""
+        is_bound_to_key = not self.combination.bound_to_certificate
+        return self.prover.shows("POST", address) if is_bound_to_key else {}
 
     def redeem(
         self,
@@ -183,6 +219,7 @@ class Bank:
         *,
         assertion: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        passed: Mapping[str, str] | None = None,
         **changes: Any,
     ) -> httpx.Response:
         """Redeem a code; None leaves a parameter out."""
@@ -196,7 +233,7 @@ class Bank:
         known = {name: value for name, value in form.items() if value is not None}
         address = self.address("token_endpoint")
         shown = self.proof(address) if headers is None else headers
-        return self.send(address, known, assertion=assertion, headers=shown)
+        return self.send(address, known, assertion=assertion, headers=shown, passed=passed)
 
     def refresh(self, token: str, **how: Any) -> httpx.Response:
         """Use a refresh token."""
@@ -210,7 +247,7 @@ class Bank:
         check_date(answer)
         assert "no-store" in answer.headers["Cache-Control"]
         body: dict[str, Any] = answer.json()
-        assert body["token_type"].lower() == "dpop"
+        assert body["token_type"].lower() == self.scheme.lower()
         assert isinstance(body["expires_in"], int)
         assert ("id_token" in body) == self.is_openid
         if self.is_openid:
@@ -218,14 +255,15 @@ class Bank:
             assert identity.get("nonce") == parameters.get("nonce")
         return body
 
-    def userinfo(self, token: str, scheme: str = "DPoP") -> httpx.Response:
+    def userinfo(self, token: str, scheme: str | None = None, **how: Any) -> httpx.Response:
         """Use an access token at the resource of the plan."""
         address = self.address("userinfo_endpoint")
-        headers = self.prover.uses(token, "GET", address)
-        headers["Authorization"] = f"{scheme} {token}"
-        return self.provider.http.get(address, headers=headers)
+        is_bound_to_key = not self.combination.bound_to_certificate
+        headers = self.prover.uses(token, "GET", address) if is_bound_to_key else {}
+        headers["Authorization"] = f"{scheme or self.scheme} {token}"
+        return self.ask("GET", address, headers=headers, **how)
 
-    def check_resource(self, token: str, scheme: str = "DPoP") -> None:
+    def check_resource(self, token: str, scheme: str | None = None) -> None:
         """Check that the access token opens the resource; userinfo is for OpenID Connect."""
         answer = self.userinfo(token, scheme)
         check_date(answer)
@@ -239,6 +277,10 @@ class Bank:
         tokens = self.check_tokens(answer, parameters)
         self.check_resource(tokens["access_token"])
         return tokens
+
+
+Banks = dict[tuple[bool, Combination, str], Bank]
+"""Clients by whether they sign, their combination and their number."""
 
 
 def check_page(stop: Stop) -> None:

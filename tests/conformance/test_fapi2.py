@@ -15,9 +15,17 @@ from sqlalchemy import select
 
 from idp.oauth.models import AuthorizationCode, PushedRequest
 from idp.platform.secrets import digest
+from tests.certificates import self_signed
 from tests.client_keys import ClientKey
-from tests.conformance.bank import Bank, check_page
+from tests.conformance.bank import Bank, Banks, check_page
 from tests.conformance.browser import Browser, Page, Person
+from tests.conformance.combinations import (
+    Combination,
+    in_each_combination,
+    with_assertions,
+    with_bound_certificates,
+    with_proofs,
+)
 from tests.conformance.provider import Provider
 from tests.protocol import CALLBACK, VERIFIER
 from tests.provers import Prover
@@ -37,15 +45,15 @@ def variant(request: pytest.FixtureRequest) -> dict[str, bool]:
 
 
 @pytest.fixture
-def bank(banks: dict[tuple[bool, str], Bank], variant: dict[str, bool]) -> Bank:
+def bank(banks: Banks, combination: Combination, variant: dict[str, bool]) -> Bank:
     """Return the first client."""
-    return banks[variant["signs"], "one"].fresh(is_openid=variant["is_openid"])
+    return banks[variant["signs"], combination, "one"].fresh(is_openid=variant["is_openid"])
 
 
 @pytest.fixture
-def other(banks: dict[tuple[bool, str], Bank], variant: dict[str, bool]) -> Bank:
+def other(banks: Banks, combination: Combination, variant: dict[str, bool]) -> Bank:
     """Return the second client."""
-    return banks[variant["signs"], "two"].fresh(is_openid=variant["is_openid"])
+    return banks[variant["signs"], combination, "two"].fresh(is_openid=variant["is_openid"])
 
 
 def check_refused(answer: httpx.Response, *errors: str, status: int = 400) -> None:
@@ -85,7 +93,12 @@ def test_discovery_end_point_verification(bank: Bank) -> None:
         algorithms = metadata[f"{name}_signing_alg_values_supported"]
         assert {"PS256", "ES256"} <= set(algorithms)
     assert {"PS256", "ES256"} <= set(metadata["dpop_signing_alg_values_supported"])
-    assert "private_key_jwt" in metadata["token_endpoint_auth_methods_supported"]
+    methods = {"private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"}
+    assert methods <= set(metadata["token_endpoint_auth_methods_supported"])
+    assert metadata["tls_client_certificate_bound_access_tokens"] is True
+    for name in ("token_endpoint", "pushed_authorization_request_endpoint", "userinfo_endpoint"):
+        alias = metadata[name].replace("http://", "http://mtls.")
+        assert metadata["mtls_endpoint_aliases"][name] == alias
     assert metadata["code_challenge_methods_supported"] == ["S256"]
     assert metadata["authorization_response_iss_parameter_supported"] is True
     assert metadata["pushed_authorization_request_endpoint"].startswith(metadata["issuer"])
@@ -93,6 +106,7 @@ def test_discovery_end_point_verification(bank: Bank) -> None:
     assert by_oauth.json() == metadata
 
 
+@in_each_combination
 def test_happy_flow(bank: Bank, other: Bank, browser: Browser, person: Person) -> None:
     bank.complete(browser, person, bank.parameters())
     other.complete(browser, person, other.parameters())
@@ -150,17 +164,19 @@ def test_test_claims_parameter_identity_claims(
         assert bank.verify(tokens["id_token"])["name"]
 
 
+@in_each_combination
 def test_access_token_type_header_case_sensitivity(
     bank: Bank, browser: Browser, person: Person
 ) -> None:
     tokens = bank.complete(browser, person, bank.parameters())
-    for scheme in ("DPoP", "dpop", "DPOP"):
+    for scheme in (bank.scheme, bank.scheme.lower(), bank.scheme.upper()):
         bank.check_resource(tokens["access_token"], scheme)
 
 
 # Proofs
 
 
+@with_proofs
 @pytest.mark.parametrize("seconds", [-10, 10])
 def test_ensure_dpop_proof_with_iat_10_seconds_away_succeeds(
     bank: Bank, browser: Browser, person: Person, seconds: int
@@ -171,6 +187,7 @@ def test_ensure_dpop_proof_with_iat_10_seconds_away_succeeds(
     assert bank.redeem(code, headers=proof).status_code == 200
 
 
+@with_proofs
 def test_check_dpop_proof_nbf_exp(bank: Bank, browser: Browser, person: Person) -> None:
     code = bank.code(browser, person, bank.parameters())
     now = int(time.time())
@@ -178,6 +195,7 @@ def test_check_dpop_proof_nbf_exp(bank: Bank, browser: Browser, person: Person) 
     assert bank.redeem(code, headers=proof).status_code == 200
 
 
+@with_proofs
 def test_ensure_dpop_auth_code_binding_success(
     bank: Bank, browser: Browser, person: Person
 ) -> None:
@@ -185,6 +203,7 @@ def test_ensure_dpop_auth_code_binding_success(
     bank.complete(browser, person, parameters)
 
 
+@with_proofs
 def test_ensure_dpop_proof_at_par_endpoint_binding_success(
     bank: Bank, browser: Browser, person: Person
 ) -> None:
@@ -195,12 +214,14 @@ def test_ensure_dpop_proof_at_par_endpoint_binding_success(
     bank.check_tokens(bank.redeem(code), parameters)
 
 
+@with_proofs
 def test_ensure_mismatched_dpop_jkt_fails(bank: Bank) -> None:
     proof = bank.proof(bank.address("pushed_authorization_request_endpoint"))
     answer = bank.push(bank.parameters(dpop_jkt=Prover().jkt), headers=proof)
     bank.check_push_refused(answer, "invalid_dpop_proof", "invalid_request")
 
 
+@with_proofs
 def test_ensure_token_endpoint_fails_with_mismatched_dpop_jkt(
     bank: Bank, browser: Browser, person: Person
 ) -> None:
@@ -208,6 +229,7 @@ def test_ensure_token_endpoint_fails_with_mismatched_dpop_jkt(
     check_refused(bank.redeem(code), "invalid_grant", "invalid_dpop_proof")
 
 
+@with_proofs
 def test_ensure_token_endpoint_fails_with_mismatched_dpop_proof_jkt(
     bank: Bank, browser: Browser, person: Person
 ) -> None:
@@ -218,11 +240,11 @@ def test_ensure_token_endpoint_fails_with_mismatched_dpop_proof_jkt(
     check_refused(bank.redeem(code), "invalid_grant", "invalid_dpop_proof")
 
 
+@with_proofs
 def test_dpop_negative_tests(bank: Bank, browser: Browser, person: Person) -> None:
     tokens = bank.complete(browser, person, bank.parameters())
     address = bank.address("userinfo_endpoint")
     token = tokens["access_token"]
-    http = bank.provider.http
     for wrong in (
         {"iat": int(time.time()) - 3600},
         {"htm": "POST"},
@@ -232,15 +254,27 @@ def test_dpop_negative_tests(bank: Bank, browser: Browser, person: Person) -> No
         {"jti": None},
     ):
         headers = bank.prover.uses(token, "GET", address, **wrong)
-        assert http.get(address, headers=headers).status_code == 401, wrong
+        assert bank.ask("GET", address, headers=headers).status_code == 401, wrong
     for header in ({"typ": "JWT"}, {"typ": None}, {"jwk": Prover().jwk}, {"jwk": None}):
         headers = bank.prover.uses(token, "GET", address, header=header)
-        assert http.get(address, headers=headers).status_code == 401, header
+        assert bank.ask("GET", address, headers=headers).status_code == 401, header
     twice = bank.prover.uses(token, "GET", address)
     expected = 200 if bank.is_openid else 403
-    assert http.get(address, headers=twice).status_code == expected
-    assert http.get(address, headers=twice).status_code == 401
-    assert http.get(address, headers={"Authorization": f"DPoP {token}"}).status_code == 401
+    assert bank.ask("GET", address, headers=twice).status_code == expected
+    assert bank.ask("GET", address, headers=twice).status_code == 401
+    alone = {"Authorization": f"DPoP {token}"}
+    assert bank.ask("GET", address, headers=alone).status_code == 401
+
+
+@with_bound_certificates
+def test_bound_tokens_need_their_certificate(
+    bank: Bank, other: Bank, browser: Browser, person: Person
+) -> None:
+    token = bank.complete(browser, person, bank.parameters())["access_token"]
+    for passed in ({}, other.certificate.passed(), self_signed().passed()):
+        assert bank.userinfo(token, passed=passed).status_code == 401
+    proof = bank.prover.uses(token, "GET", bank.address("userinfo_endpoint"))
+    assert bank.ask("GET", bank.address("userinfo_endpoint"), headers=proof).status_code == 401
 
 
 # The authorization endpoint
@@ -279,6 +313,7 @@ def test_ensure_response_type_fails(bank: Bank, response_type: str) -> None:
 # The token endpoint
 
 
+@in_each_combination
 def test_ensure_client_id_in_token_endpoint(
     bank: Bank, other: Bank, browser: Browser, person: Person
 ) -> None:
@@ -287,11 +322,19 @@ def test_ensure_client_id_in_token_endpoint(
     check_refused(answer, "invalid_client", status=401)
 
 
+@in_each_combination
 def test_ensure_holder_of_key_required(bank: Bank, browser: Browser, person: Person) -> None:
     code = bank.code(browser, person, bank.parameters())
-    check_refused(bank.redeem(code, headers={}), "invalid_request", "invalid_dpop_proof")
+    if not bank.combination.bound_to_certificate:
+        check_refused(bank.redeem(code, headers={}), "invalid_request", "invalid_dpop_proof")
+    elif not bank.combination.by_certificate:
+        check_refused(bank.redeem(code, passed={}), "invalid_request")
+    else:
+        check_refused(bank.redeem(code, passed={}), "invalid_client", status=401)
+    assert bank.redeem(code).status_code == 200
 
 
+@in_each_combination
 def test_ensure_authorization_code_is_bound_to_client(
     bank: Bank, other: Bank, browser: Browser, person: Person
 ) -> None:
@@ -299,6 +342,7 @@ def test_ensure_authorization_code_is_bound_to_client(
     check_refused(other.redeem(code, redirect_uri=bank.redirect_uri), "invalid_grant")
 
 
+@in_each_combination
 def test_attempt_reuse_authorization_code_after_one_second(
     bank: Bank, browser: Browser, person: Person
 ) -> None:
@@ -325,6 +369,7 @@ def test_ensure_signed_client_assertion_with_rs256_fails(
     check_refused(answer, "invalid_client", status=401)
 
 
+@with_assertions
 def test_ensure_client_assertion_in_token_endpoint(
     bank: Bank, browser: Browser, person: Person
 ) -> None:
@@ -369,6 +414,7 @@ def test_par_endpoint_as_audience_fails(bank: Bank, which: str) -> None:
 # Refresh tokens
 
 
+@in_each_combination
 def test_refresh_token(bank: Bank, other: Bank, browser: Browser, person: Person) -> None:
     scope = f"{bank.parameters()['scope']} offline_access"
     parameters = bank.parameters(scope=scope, prompt="consent")
@@ -383,7 +429,8 @@ def test_refresh_token(bank: Bank, other: Bank, browser: Browser, person: Person
     for answer in (first, second):
         bank.check_resource(answer.json()["access_token"])
     check_refused(other.refresh(token), "invalid_grant")
-    unproven = bank.refresh(token, assertion={"client_id": bank.app.client_id})
+    passed: dict[str, str] | None = {} if bank.combination.by_certificate else None
+    unproven = bank.refresh(token, assertion={"client_id": bank.app.client_id}, passed=passed)
     check_refused(unproven, "invalid_client", status=401)
 
 
@@ -413,6 +460,7 @@ def test_par_attempt_to_use_expired_request_uri(bank: Bank, browser: Browser) ->
     check_page(bank.open(browser, name))
 
 
+@in_each_combination
 def test_par_ensure_request_uri_is_bound_to_client(
     bank: Bank, other: Bank, browser: Browser
 ) -> None:
@@ -429,7 +477,7 @@ def test_par_reject_request_uri_in_par_authorization_form_params(bank: Bank) -> 
 def test_par_reject_invalid_http_verb(bank: Bank) -> None:
     address = bank.address("pushed_authorization_request_endpoint")
     for method in ("GET", "PUT"):
-        answer = bank.provider.http.request(method, address)
+        answer = bank.ask(method, address)
         assert answer.status_code == 405
         assert answer.headers["Allow"] == "POST"
 

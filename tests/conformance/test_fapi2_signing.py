@@ -13,17 +13,18 @@ import pytest
 
 from tests.attacks import forging
 from tests.client_keys import ClientKey
-from tests.conformance.bank import Bank
+from tests.conformance.bank import Bank, Banks
 from tests.conformance.browser import Arrival, Browser, Person
+from tests.conformance.combinations import Combination, by_each_method, in_each_combination
 
 NOW = int(time.time())
 REFUSED = ("invalid_request_object", "invalid_request")
 
 
 @pytest.fixture(params=[True, False], ids=["openid", "plain"])
-def bank(banks: dict[tuple[bool, str], Bank], request: pytest.FixtureRequest) -> Bank:
+def bank(banks: Banks, combination: Combination, request: pytest.FixtureRequest) -> Bank:
     """Return the first client."""
-    return banks[True, "one"].fresh(is_openid=request.param)
+    return banks[True, combination, "one"].fresh(is_openid=request.param)
 
 
 def complete_with(bank: Bank, browser: Browser, person: Person, **claims: Any) -> None:
@@ -43,6 +44,7 @@ def test_discovery_end_point_verification(bank: Bank) -> None:
     assert "jwt" in metadata["response_modes_supported"]
 
 
+@in_each_combination
 def test_ensure_server_accepts_request_object_with_multiple_aud(
     bank: Bank, browser: Browser, person: Person
 ) -> None:
@@ -97,12 +99,14 @@ def test_ensure_request_object_without_redirect_uri_fails(bank: Bank) -> None:
     bank.check_push_refused(answer, *REFUSED)
 
 
+@by_each_method
 def test_ensure_signed_request_object_with_rs256_fails(bank: Bank) -> None:
     by_rs256 = ClientKey("RS256", bank.key.kid, bank.issuer, bank.key.key)
     request = by_rs256.request(bank.app, bank.parameters())
     bank.check_push_refused(bank.push({}, request=request), *REFUSED)
 
 
+@by_each_method
 def test_ensure_request_object_signature_algorithm_is_not_none(bank: Bank) -> None:
     signed = bank.key.request(bank.app, bank.parameters())
     claims = jwt.decode(signed, options={"verify_signature": False})
@@ -110,6 +114,7 @@ def test_ensure_request_object_signature_algorithm_is_not_none(bank: Bank) -> No
     bank.check_push_refused(bank.push({}, request=request), *REFUSED)
 
 
+@by_each_method
 def test_ensure_request_object_with_invalid_signature_fails(bank: Bank) -> None:
     request = bank.key.request(bank.app, bank.parameters())
     head, claims, signature = request.split(".")
@@ -117,13 +122,15 @@ def test_ensure_request_object_with_invalid_signature_fails(bank: Bank) -> None:
     bank.check_push_refused(bank.push({}, request=f"{head}.{claims}.{flipped}"), *REFUSED)
 
 
+@by_each_method
 def test_ensure_matching_key_in_authorization_request(
-    bank: Bank, banks: dict[tuple[bool, str], Bank]
+    bank: Bank, banks: Banks, combination: Combination
 ) -> None:
-    request = banks[True, "two"].key.request(bank.app, bank.parameters())
+    request = banks[True, combination, "two"].key.request(bank.app, bank.parameters())
     bank.check_push_refused(bank.push({}, request=request), *REFUSED)
 
 
+@by_each_method
 def test_ensure_unsigned_request_at_par_endpoint_fails(bank: Bank) -> None:
     bank.signs = False
     bank.check_push_refused(bank.push(bank.parameters()), *REFUSED)
