@@ -90,10 +90,10 @@ class Loop:
                 bridge.take(one, one.request)
             await asyncio.gather(*(one.done.wait() for one in requests))
             self.threads = len(bridge._threads._threads)
-            async with asyncio.timeout(10):
-                # The last answer is sent before its connection is put back.
-                while pool is not None and pool._open > len(pool._idle):
-                    await asyncio.sleep(0.01)
+            for _ in range(1000):
+                if pool is None or pool._open == len(pool._idle):
+                    break
+                await asyncio.sleep(0.01)  # the last answer came before its connection was put back
             bridge.close()
 
         on_a_loop(run())
