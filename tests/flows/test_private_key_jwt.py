@@ -209,7 +209,8 @@ def test_a_web_application_redeems_its_code_by_an_assertion(client, session):
     assert ask(client, signed(key, "ES256", "web", jti="b"), **refresh).status_code == 200
 
 
-def test_clocks_may_differ_a_little(client, session):
+def register_signing(session):
+    """Register a machine that signs by a key of its own; return the key."""
     add_api(session)
     key = KEYS["ES256"]()
     register_machine(
@@ -219,6 +220,11 @@ def test_clocks_may_differ_a_little(client, session):
         token_endpoint_auth_method="private_key_jwt",
         jwks={"keys": [public(key, "one")]},
     )
+    return key
+
+
+def test_clocks_may_differ_a_little(client, session):
+    key = register_signing(session)
     now = int(time.time())
     for number, (claims, status) in enumerate(
         (
@@ -287,15 +293,7 @@ def test_an_assertion_names_the_endpoint_that_it_is_sent_to(client, session):
 
 
 def test_an_assertion_is_short_lived_and_has_a_short_id(client, session):
-    add_api(session)
-    key = KEYS["ES256"]()
-    register_machine(
-        session,
-        "signing",
-        scopes=["orders.read"],
-        token_endpoint_auth_method="private_key_jwt",
-        jwks={"keys": [public(key, "one")]},
-    )
+    key = register_signing(session)
     now = int(time.time())
     for claims, status in (
         ({"jti": "x" * 255}, 200),
