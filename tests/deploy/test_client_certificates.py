@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import shutil
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -22,9 +21,8 @@ from tests.conformance.provider import Provider, own_database
 from tests.conformance.provider import running as provider_running
 from tests.conftest import Run
 from tests.deploy.files import ROOT
-from tests.deploy.test_proxies import running
+from tests.deploy.test_proxies import nginx, running
 from tests.servers import free_port
-from tests.test_environment import certificates
 
 pytestmark = pytest.mark.no_database
 
@@ -131,28 +129,7 @@ def test_caddy_with_the_lines_of_the_guide_passes_certificates_on(
 def test_nginx_with_the_lines_of_the_guide_passes_certificates_on(
     provider: Provider, registered: Certificate, tmp_path: Path
 ) -> None:
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if program is None:
-        pytest.skip("nginx is not installed")
-    port = free_port()
-    certificate, key = certificates(tmp_path)
-    text = block("nginx")
-    for written, here in {
-        "127.0.0.1:8000": provider.url.removeprefix("http://"),
-        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
-        "/etc/ssl/login.example.com.pem": str(certificate),
-        "/etc/ssl/login.example.com.key": str(key),
-    }.items():
-        assert written in text
-        text = text.replace(written, here)
-    names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    folders = "".join(f"{name}_temp_path {tmp_path}/{name};\n" for name in names)
-    (tmp_path / "nginx.conf").write_text(
-        f"daemon off;\nmaster_process off;\npid {tmp_path}/pid;\nerror_log stderr;\n"
-        f"events {{}}\nhttp {{\naccess_log off;\n{folders}{text}}}\n"
-    )
-    command = [program, "-p", tmp_path, "-c", tmp_path / "nginx.conf"]
-    with running(command, tmp_path, port, HOST):
+    with nginx(block("nginx"), provider.url, tmp_path, HOST) as port:
         check(port, tmp_path, registered, "nginx")
 
 

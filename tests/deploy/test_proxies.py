@@ -146,17 +146,16 @@ def test_caddy_with_the_lines_of_the_guide_hides_what_visitors_write(
         check(server, port)
 
 
-def test_nginx_with_the_lines_of_the_guide_hides_what_visitors_write(
-    server: LiveServer, tmp_path: Path
-) -> None:
+@contextmanager
+def nginx(text: str, upstream: str, folder: Path, host: str = HOST) -> Iterator[int]:
+    """Run nginx with a configuration of the guide in front of a server; yield its port."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None:
-        pytest.skip("nginx is not installed")
+        pytest.skip("nginx is not installed: its configuration in the guide is not tried")
     port = free_port()
-    certificate, key = certificates(tmp_path)
-    text = block("nginx")
+    certificate, key = certificates(folder)
     for written, here in {
-        "127.0.0.1:8000": server.url.removeprefix("http://"),
+        "127.0.0.1:8000": upstream.removeprefix("http://"),
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
         f"/etc/ssl/{HOST}.pem": str(certificate),
         f"/etc/ssl/{HOST}.key": str(key),
@@ -164,13 +163,20 @@ def test_nginx_with_the_lines_of_the_guide_hides_what_visitors_write(
         assert written in text
         text = text.replace(written, here)
     names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    folders = "".join(f"{name}_temp_path {tmp_path}/{name};\n" for name in names)
-    (tmp_path / "nginx.conf").write_text(
-        f"daemon off;\nmaster_process off;\npid {tmp_path}/pid;\nerror_log stderr;\n"
+    folders = "".join(f"{name}_temp_path {folder}/{name};\n" for name in names)
+    (folder / "nginx.conf").write_text(
+        f"daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log stderr;\n"
         f"events {{}}\nhttp {{\naccess_log off;\n{folders}{text}}}\n"
     )
-    command = [program, "-p", tmp_path, "-c", tmp_path / "nginx.conf"]
-    with running(command, tmp_path, port):
+    command = [program, "-p", folder, "-c", folder / "nginx.conf"]
+    with running(command, folder, port, host):
+        yield port
+
+
+def test_nginx_with_the_lines_of_the_guide_hides_what_visitors_write(
+    server: LiveServer, tmp_path: Path
+) -> None:
+    with nginx(block("nginx"), server.url, tmp_path) as port:
         check(server, port)
 
 
