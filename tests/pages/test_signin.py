@@ -333,6 +333,10 @@ def test_what_is_missing_is_said_beside_its_field_and_several_are_listed_above(c
     assert text.count("autofocus") == 1
 
 
+def test_the_cursor_is_in_the_first_field_alone(client):
+    assert readable(client.get("/login")).count("autofocus") == 1
+
+
 def test_after_a_failed_sign_in_the_cursor_is_in_the_password_and_the_reason_under_it(
     client, session
 ):
