@@ -71,9 +71,9 @@ def _issuer(
     own = issuer_of(session, api)
     host, _, path = address.partition("/")
     at_host = tenants.find_issuer(session, host)
-    if at_host is not None and own is not None:
-        if api.tenant_id is None or at_host.tenant_id == own.tenant_id:
-            return at_host
+    is_shared = api.tenant_id is None
+    if at_host and own and (is_shared or at_host.tenant_id == own.tenant_id):
+        return at_host
     return own if served.is_published(session, api.row_id, path.partition("/")[0]) else None
 
 

@@ -571,4 +571,6 @@ def _shown_path(visit: Visit) -> str:
     """Return the path as logs may have it: of a route with a text in it, the route alone."""
     if visit.endpoint == visit.path:  # nothing in it varies
         return visit.path
+    if visit.path.startswith(f"{visit.endpoint}/"):
+        return visit.endpoint + logs.mask_path(visit.path.removeprefix(visit.endpoint))
     return visit.endpoint if _TEXT_IN_PATH.search(visit.endpoint) else logs.mask_path(visit.path)
