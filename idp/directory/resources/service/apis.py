@@ -138,7 +138,8 @@ def change_api(
     session: Session, actor: Actor, api_id: int, stamp: str | None, **values: Any
 ) -> ApiResource:
     """Change fields of an API in reach; the others stay."""
-    return replace_api(session, actor, spec_of(get_api(session, actor, api_id), stamp, **values))
+    api = changes.get(session, _WHOLE, ApiResource, api_id, in_reach(actor), lock=True)
+    return replace_api(session, actor, spec_of(api, stamp, **values))
 
 
 def spec_of(api: ApiResource, stamp: str | None, **values: Any) -> ApiSpec:
