@@ -77,6 +77,15 @@ def _issuer(
     return own if served.is_published(session, api.row_id, path.partition("/")[0]) else None
 
 
+def describe(session: Session, name: str) -> dict[str, Any] | None:
+    """Return the metadata of an API for its own server; None: it is disabled, or its tenant is."""
+    described = resources.describe(session, name)
+    issuer = None if described is None else issuer_of(session, described.api)
+    if described is None or issuer is None:
+        return None
+    return metadata(runtime.of(session).settings, described, issuer)
+
+
 def issuer_of(session: Session, api: ApiView) -> Issuer | None:
     """Return the issuer of the tenant that an API belongs to; None: the tenant is disabled."""
     tenant = tenants.get(session, api.tenant_id or PLATFORM_TENANT_ID)
