@@ -17,6 +17,7 @@ from idp.directory.clients.snapshot import ClientView
 from idp.directory.resources.snapshot import ApiView
 from idp.directory.tenants import service as tenants
 from idp.oauth import grant_state, token_ids
+from idp.oauth.checks import resource
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.grant_state import HeldGrant, StandingGrant
 from idp.oauth.holder import Holder
@@ -85,7 +86,7 @@ async def issue_access_token(  # noqa: PLR0913 - each by its name
         raise InvalidDpopProof("An API of these scopes requires a DPoP proof")
     now = clock.timestamp()
     expiry = now + (lifetime or client.access_token_lifetime)
-    audience = [api.name for api in apis]
+    audience = list(scopes.audience) or [api.name for api in apis]
     if scopes.for_issuer or not audience:
         audience.append(issuer.url)
     claims: dict[str, Any] = {
@@ -119,8 +120,8 @@ async def issue_access_token(  # noqa: PLR0913 - each by its name
 
     if client.access_token_is_reference:
         return await _keep(storage, client, within(access.BUDGET_BYTES), standing)
-    alg = (apis[0].signing_alg if len(apis) == 1 else None) or client.signing_alg
     keys = await storage.look_up(signer.keys)
+    alg = resource.algorithm(client, scopes, keys.default_algorithm)
     return sign_within(keys, within, alg=alg, typ=ACCESS_TOKEN_TYPE)
 
 

@@ -49,6 +49,8 @@ class Endpoint:
     """Whether the Host header names the issuer; gateways ask by any address."""
     is_canonical: bool = False
     """Whether it exists only at the host that the issuer is named after."""
+    has_paths_below: bool = False
+    """Whether it answers for all paths below its own too, and at any host."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, selectinload
 
-from idp.directory import child_texts
+from idp.directory import api_names, child_texts
 from idp.directory.product import DPOP_REQUIRED
 from idp.directory.resources.models import (
     ApiResource,
@@ -42,12 +42,18 @@ class ApiView:
 
     row_id: int
     name: str
+    identity: str
+    """Equal for all spellings of the name."""
     tenant_id: int | None
     user_claims: frozenset[str]
     permission_as_text: bool
     signing_alg: str | None
     dpop_required: bool
     """Whether its access tokens are bound to a key."""
+    default_scopes: tuple[str, ...]
+    """Its scopes that a request gets which names the API and no scope."""
+    open_to_strangers: bool
+    """Whether applications that nobody registered may ask for its scopes."""
     secrets: tuple[SecretView, ...]
 
 
@@ -84,10 +90,22 @@ class Published:
     claims: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Described:
+    """What its metadata says of an API."""
+
+    api: ApiView
+    title: str | None
+    scopes: tuple[str, ...]
+    """Those that discovery shows, sorted."""
+
+
 _API = (
     ApiResource.id.label("api_id"),
     ApiResource.name.label("api_name"),
     ApiResource.tenant_id.label("api_tenant_id"),
+    ApiResource.default_scopes.label("api_default_scopes"),
+    ApiResource.open_to_strangers.label("api_open_to_strangers"),
 )
 _TEXTS = child_texts.select(
     api_properties=(
@@ -172,6 +190,21 @@ def find_api(session: Session, name: str) -> ApiView | None:
         session, _TEXTS, api_resource_id=[row.api_id], api_scope_id=(), identity_resource_id=()
     )
     return _api_views(session, {row.api_id: row}, texts)[row.api_id]
+
+
+def describe(session: Session, name: str) -> Described | None:
+    """Read what metadata says of an enabled API, named in any spelling."""
+    found = api_names.find_equal(session, ApiResource.name, [name], ApiResource.enabled)
+    api = None if found is None else find_api(session, found)
+    if api is None:
+        return None
+    title = session.scalar(select(ApiResource.display_name).where(ApiResource.id == api.row_id))
+    scopes = session.scalars(
+        select(ApiScope.name)
+        .where(ApiScope.api_resource_id == api.row_id, ApiScope.show_in_discovery_document)
+        .order_by(ApiScope.name)
+    )
+    return Described(api, title, tuple(scopes))
 
 
 def published(session: Session, tenant_id: int) -> Published:
@@ -262,11 +295,14 @@ def _api_views(
         views[api_id] = ApiView(
             api_id,
             row.api_name,
+            api_names.identity(row.api_name),
             row.api_tenant_id,
             _types(texts, "api_claims", api_id),
             properties.get("permission_format") == "text",
             properties.get("signing_alg"),
             properties.get(DPOP_REQUIRED) == "true",
+            tuple(row.api_default_scopes or ()),
+            row.api_open_to_strangers,
             secrets[api_id],
         )
     return views
