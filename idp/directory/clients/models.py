@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from idp.platform import clock
-from idp.platform.db import Base, BigInt, Id, Name, reference
+from idp.platform.db import Base, BigInt, Digest, Id, Name, reference
 from idp.platform.stamps import Stamp
 
 USUAL_CODE_SECONDS = 300
@@ -285,3 +285,49 @@ class ClientOwner(Base):
     client_id: Mapped[int] = mapped_column(
         BigInt, ForeignKey("client.id", ondelete="CASCADE"), primary_key=True, index=True
     )
+
+
+class RegistrationToken(Base):
+    """An initial access token: lets clients register themselves (RFC 7591 3), by its policy."""
+
+    __tablename__ = "registration_token"
+    concerns_tokens = False
+
+    id: Mapped[Id]
+    tenant_id: Mapped[int | None] = reference("tenant.id")
+    """What its clients belong to; None: the platform."""
+    token_hash: Mapped[Digest] = mapped_column(unique=True)
+    note: Mapped[str | None] = mapped_column(String(200))
+    policy: Mapped[dict[str, Any]]
+    """See `registration_tokens.Policy`."""
+    uses_left: Mapped[int | None] = mapped_column(Integer)
+    """How many more clients may register; None: any number."""
+    created_by: Mapped[int | None] = reference("user.id", ondelete="SET NULL")
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class ClientRegistration(Base):
+    """What belongs to a client that registered itself, beside its settings."""
+
+    __tablename__ = "client_registration"
+    concerns_tokens = False
+
+    id: Mapped[Id]
+    client_id: Mapped[int] = mapped_column(
+        BigInt, ForeignKey("client.id", ondelete="CASCADE"), unique=True
+    )
+    issuer_tenant_id: Mapped[int] = reference("tenant.id")
+    """The issuer at which it registered."""
+    registration_token_id: Mapped[int | None] = reference(
+        "registration_token.id", ondelete="CASCADE"
+    )
+    """None: it registered without one."""
+    token_hash: Mapped[Digest]
+    """Of the registration access token (RFC 7592 1.2)."""
+    extra: Mapped[dict[str, Any]]
+    """Metadata that is kept and answered: contacts, software_id, initiate_login_uri and the like."""
+    used_at: Mapped[datetime | None]
+    """When the client last authenticated, by the minute."""
+    created_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)
