@@ -108,6 +108,8 @@ class Consent(Base):
     client_id: Mapped[int] = reference("client.id")
     tenant_id: Mapped[int] = reference("tenant.id")
     scopes: Mapped[list[str]]
+    document_hash: Mapped[str | None] = mapped_column(String(43))
+    """Of the document of the client as it was then; another document is asked for anew."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     expires_at: Mapped[datetime | None] = mapped_column(index=True)
 

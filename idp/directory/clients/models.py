@@ -23,6 +23,13 @@ from idp.platform.stamps import Stamp
 
 USUAL_CODE_SECONDS = 300
 
+OPERATOR, REGISTERED, DOCUMENT = "operator", "registered", "document"
+"""How a client came: registered by an operator, or by itself, or described by its document."""
+OFF = "off"
+BY_DOCUMENT = (OFF, "listed", "any")
+BY_REGISTRATION = (OFF, "token", "any")
+"""`token`: with an initial access token (RFC 7591 3)."""
+
 
 class Client(Base):
     """An OAuth 2.0 client; without a tenant it serves every tenant."""
@@ -117,6 +124,10 @@ class Client(Base):
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
     concurrency_stamp: Mapped[Stamp]
     """Replaced at every change, of the lists too."""
+    origin: Mapped[str] = mapped_column(String(20), default=OPERATOR)
+    """`operator`, `registered` or `document`."""
+    document_hash: Mapped[str | None] = mapped_column(String(43))
+    """Of the document that the row was last written from, see `documents.Document.hash`."""
 
     secrets: Mapped[list[ClientSecret]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True, order_by="ClientSecret.id"
@@ -331,3 +342,29 @@ class ClientRegistration(Base):
     used_at: Mapped[datetime | None]
     """When the client last authenticated, by the minute."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)
+
+
+class StrangerPolicy(Base):
+    """Which clients an issuer serves that nobody here registered; without a row: the defaults."""
+
+    __tablename__ = "stranger_policy"
+    configuration = True
+
+    id: Mapped[Id]
+    tenant_id: Mapped[int] = mapped_column(
+        BigInt, ForeignKey("tenant.id", ondelete="CASCADE"), unique=True
+    )
+    """The tenant that is the issuer."""
+    clients_by_document: Mapped[str] = mapped_column(String(10), default=OFF)
+    """One of `BY_DOCUMENT`."""
+    clients_by_document_hosts: Mapped[list[str]] = mapped_column(default=list)
+    """Hosts that are let in where `listed`; `*.` at the beginning stands for one label."""
+    clients_by_document_blocked: Mapped[list[str]] = mapped_column(default=list)
+    """Addresses of documents, and hosts, that are never let in."""
+    clients_by_registration: Mapped[str] = mapped_column(String(10), default="token")
+    """One of `BY_REGISTRATION`."""
+    stranger_scopes: Mapped[list[str]] = mapped_column(default=list)
+    """Scopes that such clients may ask for, beside those of every one and of open APIs."""
+    concurrency_stamp: Mapped[Stamp]
+    """Replaced at every change."""
+    updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from idp.directory import child_texts
 from idp.directory.clients import profiles
 from idp.directory.clients.models import (
+    OPERATOR,
     Client,
     ClientClaim,
     ClientCorsOrigin,
@@ -108,6 +109,10 @@ class ClientView:
     """API scopes that the client may ask for, by name."""
     identity_scopes: dict[str, IdentityView]
     """Identity scopes that the client may ask for, by name."""
+    origin: str = OPERATOR
+    """`operator`, `registered` or `document`."""
+    document_hash: str | None = None
+    """Of the document that says what the client is; None: it has none."""
 
     @property
     def name(self) -> str:
@@ -255,5 +260,7 @@ def _view(session: Session, client: Client) -> ClientView | None:
         client_claims=claims,
         api_scopes=api_scopes,
         identity_scopes=identity_scopes,
+        origin=client.origin,
+        document_hash=client.document_hash,
     )
     return replace(view, **profiles.settings(client))
