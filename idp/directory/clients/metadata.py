@@ -57,6 +57,8 @@ CERTIFICATE_FIELDS = (
     "tls_client_auth_san_ip",
     "tls_client_auth_san_email",
 )
+STATEMENT = "software_statement"
+LONGEST_STATEMENT = 16 * 1024
 EXTRA_TEXTS = ("software_id", "software_version")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749 3.3
 
@@ -74,9 +76,8 @@ class ClientMetadata:
     """None: those that it may have."""
     redirect_uris: Sequence[str] = ()
     post_logout_redirect_uris: Sequence[str] = ()
-    sector_identifier_uri: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Columns of the client that are of its own choice, each of them: None where it says nothing."""
+    """Columns of the client that are of its own choice, all of them; None: it says nothing."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """What is kept and answered, and changes nothing."""
 
@@ -129,7 +130,6 @@ def read(sent: Mapping[str, Any], *, development: bool) -> ClientMetadata:
         _scopes(members),
         redirect_uris,
         _checked(members, "post_logout_redirect_uris", rules),
-        _https(members, "sector_identifier_uri", rules),
         settings,
         _extra(members, rules),
     )
@@ -239,12 +239,12 @@ def _check_response_types(members: Mapping[str, Any], grant_types: Sequence[str]
     if listed is None:
         return
     if (RESPONSE_TYPE in listed) is not (CODE in grant_types):
-        raise refused(name, "the response type code and the grant authorization_code need each other")
+        raise refused(
+            name, "the response type code and the grant authorization_code need each other"
+        )
 
 
-def _redirects(
-    members: Mapping[str, Any], uris: Sequence[str], rules: Rules
-) -> Sequence[str]:
+def _redirects(members: Mapping[str, Any], uris: Sequence[str], rules: Rules) -> Sequence[str]:
     """Check redirect addresses; a client that calls itself `web` has https ones only.
 
     OpenID Connect Registration 2, `application_type`.
@@ -271,9 +271,7 @@ def _parts(uri: str) -> SplitResult:
 
 def _checked(members: Mapping[str, Any], name: str, rules: Rules) -> Sequence[str]:
     try:
-        return [
-            addresses.redirect_uri(uri, rules, name) for uri in _addresses_of(members, name)
-        ]
+        return [addresses.redirect_uri(uri, rules, name) for uri in _addresses_of(members, name)]
     except InvalidClientMetadata:
         raise
     except Problem as problem:
@@ -345,6 +343,8 @@ def _extra(members: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
         text = _text(members, name)
         if text:
             found[name] = text
+    if STATEMENT in members:
+        found[STATEMENT] = _text(members, STATEMENT, LONGEST_STATEMENT)
     contacts = _texts(members, "contacts", MOST_CONTACTS)
     if any(len(one) > LONGEST_TEXT or has_marks(one) for one in contacts):
         raise refused("contacts", f"must be texts of at most {LONGEST_TEXT} characters")
@@ -355,4 +355,7 @@ def _extra(members: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
         if not address.startswith("https:"):
             raise refused("initiate_login_uri", "must be an https address")
         found["initiate_login_uri"] = address
+    sector = _https(members, "sector_identifier_uri", rules)
+    if sector is not None:
+        found["sector_identifier_uri"] = sector
     return found

@@ -338,7 +338,7 @@ class ClientRegistration(Base):
     token_hash: Mapped[Digest]
     """Of the registration access token (RFC 7592 1.2)."""
     extra: Mapped[dict[str, Any]]
-    """Metadata that is kept and answered: contacts, software_id, initiate_login_uri and the like."""
+    """Metadata that is kept and answered, such as contacts, software_id, initiate_login_uri."""
     used_at: Mapped[datetime | None]
     """When the client last authenticated, by the minute."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)

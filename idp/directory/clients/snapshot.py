@@ -12,12 +12,14 @@ from idp.directory import child_texts
 from idp.directory.clients import profiles
 from idp.directory.clients.models import (
     OPERATOR,
+    REGISTERED,
     Client,
     ClientClaim,
     ClientCorsOrigin,
     ClientGrantType,
     ClientPostLogoutRedirectUri,
     ClientRedirectUri,
+    ClientRegistration,
     ClientScope,
     ClientSecret,
 )
@@ -186,6 +188,10 @@ def _view(session: Session, client: Client) -> ClientView | None:
         if tenant is None or not tenant.is_enabled:
             return None
         issuer_tenant_id = tenant.issuer_tenant_id
+    if client.origin == REGISTERED:
+        # Where it registered, and nowhere else: others have not let it in.
+        query = select(ClientRegistration.issuer_tenant_id)
+        issuer_tenant_id = session.scalar(query.where(ClientRegistration.client_id == client.id))
     found = child_texts.read(session, _TEXTS, client_id=(client.id,))
     texts = {kind: frozenset(text for text, _ in rows) for (kind, _), rows in found.items()}
     nothing: frozenset[str] = frozenset()

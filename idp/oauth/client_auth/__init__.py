@@ -6,10 +6,11 @@ import binascii
 from urllib.parse import unquote_plus
 
 from idp.directory.clients import snapshot as clients
+from idp.directory.clients.models import REGISTERED
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.product import NO_AUTHENTICATION, TLS_METHODS
 from idp.oauth import refusals
-from idp.oauth.client_auth import private_key_jwt
+from idp.oauth.client_auth import private_key_jwt, uses
 from idp.oauth.client_auth.credentials import ASSERTION_TYPE, Credentials
 from idp.oauth.request import ProtocolRequest
 from idp.platform.errors import InvalidClient, OAuthError
@@ -32,6 +33,8 @@ async def authenticate(
         raise await refuse(storage, request, credentials, f"{method} is not registered")
     if not await request.server.proofs[method].is_valid(storage, request, client, credentials):
         raise await refuse(storage, request, credentials, f"{method} failed")
+    if client.origin == REGISTERED:
+        storage.runtime.uses.note(uses.REGISTERED_CLIENT, client.row_id)
     storage.caller = client
     return client
 
