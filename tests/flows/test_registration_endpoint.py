@@ -279,7 +279,8 @@ def test_a_client_reads_changes_and_deletes_itself(client, session):
     assert old.get_json()["error"] == "invalid_client"
 
     user = add_person(session)
-    session.add(protocol.grant_of(user, client_id=of(session, made).id, scopes=["openid"]))
+    row_id = of(session, made).id
+    session.add(protocol.grant_of(user, client_id=row_id, tenant_id=1, scopes=["openid"]))
     session.commit()
     gone = manage(client, "DELETE", made)
     assert (gone.status_code, gone.data) == (204, b"")

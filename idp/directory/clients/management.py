@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, selectinload
 from idp.directory import child_rows
 from idp.directory.actor import Actor
 from idp.directory.child_rows import DesiredRow
-from idp.directory.clients import audited, fields, kinds, rules, service
+from idp.directory.clients import audited, fields, kinds, registrations, rules, service
 from idp.directory.clients.models import (
     Client,
     ClientClaim,
@@ -26,6 +26,7 @@ from idp.directory.clients.models import (
     ClientPostLogoutRedirectUri,
     ClientProperty,
     ClientRedirectUri,
+    ClientRegistration,
     ClientScope,
     ClientSecret,
 )
@@ -408,6 +409,22 @@ def set_enabled(session: Session, actor: Actor, row_id: int, *, enabled: bool) -
     client = _lock(session, actor, row_id)
     if client.enabled is not enabled:
         service.update(session, client, {"enabled": enabled})
+
+
+def promote(session: Session, actor: Actor, row_id: int) -> Client:
+    """Make a client in reach that registered itself one of the operator's, as it is now."""
+    client = _lock(session, actor, row_id)
+    _check_power(session, actor, client)
+    if registrations.of(session, client) is None:
+        raise Conflict(N_("This client did not register itself."), code="not_registered")
+    registrations.promote(session, client)
+    return client
+
+
+def registered_ids(session: Session, row_ids: Collection[int]) -> frozenset[int]:
+    """Return which clients registered themselves and still may change themselves."""
+    query = select(ClientRegistration.client_id).where(ClientRegistration.client_id.in_(row_ids))
+    return frozenset(session.scalars(query))
 
 
 def spec_of(new: NewClient) -> ClientSpec:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, or_, select, true, update
+from sqlalchemy import ColumnElement, select, true, update
 from sqlalchemy.orm import Session
 
 from idp.directory import product
@@ -33,6 +33,7 @@ MOST_HOSTS = 50
 MOST_DAYS = 3650
 MOST_USES = 1_000_000
 LONGEST_NOTE = 200
+ACTIVE = "active"
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\]")
 
 
@@ -149,13 +150,13 @@ def revoke(session: Session, actor: Actor, row_id: int) -> RegistrationToken:
     return row
 
 
-def is_valid(row: RegistrationToken) -> bool:
-    """Return whether clients may register with a token now."""
-    return (
-        row.revoked_at is None
-        and row.uses_left != 0
-        and (row.expires_at is None or row.expires_at > clock.now())
-    )
+def state_of(row: RegistrationToken) -> str:
+    """Return `active`, or why nobody registers with a token: `revoked`, `expired`, `used`."""
+    if row.revoked_at is not None:
+        return "revoked"
+    if row.expires_at is not None and row.expires_at <= clock.now():
+        return "expired"
+    return "used" if row.uses_left == 0 else ACTIVE
 
 
 def find(session: Session, issuer: Issuer, token: str) -> RegistrationToken | None:
@@ -163,7 +164,7 @@ def find(session: Session, issuer: Issuer, token: str) -> RegistrationToken | No
     row = session.scalar(
         select(RegistrationToken).where(RegistrationToken.token_hash == digest(token))
     )
-    if row is None or not is_valid(row):
+    if row is None or state_of(row) != ACTIVE:
         return None
     return row if _issuer_tenant_id(session, row.tenant_id) == issuer.tenant_id else None
 
@@ -192,7 +193,7 @@ def _issuer_tenant_id(session: Session, tenant_id: int | None) -> int | None:
 def _in_reach(actor: Actor) -> ColumnElement[bool]:
     if actor.reaches_all:
         return true()
-    return or_(RegistrationToken.tenant_id == actor.tenant_id)
+    return RegistrationToken.tenant_id == actor.tenant_id
 
 
 def _check(session: Session, tenant_id: int | None, new: NewToken) -> None:

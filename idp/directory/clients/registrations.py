@@ -5,10 +5,11 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import insert, select
+from sqlalchemy import insert, or_, select
 from sqlalchemy.orm import Session
 
 from idp.directory import product
@@ -45,6 +46,7 @@ from idp.directory.clients.models import (
 )
 from idp.directory.clients.registration_tokens import Policy
 from idp.platform import clock, runtime
+from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import bump_configuration
 from idp.platform.errors import (
@@ -68,6 +70,8 @@ PER_HOUR = 10
 """Clients that one address may register in an hour where no token is needed."""
 CHANGES_PER_HOUR = 60
 """Updates of one client in an hour: each of them makes all workers forget what they cache."""
+UNUSED_DAYS = 30
+"""After which clients are removed that registered without a token and that nobody uses."""
 CODE_SECONDS = 60
 LONGEST_ACCESS_SECONDS = 3600
 ANY = "any"
@@ -229,6 +233,54 @@ def delete(session: Session, issuer: Issuer, client_id: str, token: str | None) 
     client, _ = authenticate(session, issuer, client_id, token, lock=True)
     service.delete(session, client, tag=Tag.REGISTRATION_DELETED)
     runtime.of(session).counts.add(REGISTRATIONS, "deleted")
+
+
+def of(session: Session, client: Client) -> ClientRegistration | None:
+    """Return what belongs to a client that registered itself; None for any other."""
+    query = select(ClientRegistration).where(ClientRegistration.client_id == client.id)
+    return session.scalar(query)
+
+
+def promote(session: Session, client: Client) -> None:
+    """Make a client one of an operator's, as it is now: it has no say in itself any more."""
+    registration = of(session, client)
+    if registration is not None:
+        session.delete(registration)
+    client.origin = OPERATOR
+    client.concurrency_stamp = new_stamp()
+    session.flush()
+    audit.record(
+        session,
+        Tag.REGISTRATION_PROMOTED,
+        tenant_id=client.tenant_id,
+        target=f"client:{client.client_id}",
+    )
+
+
+def remove_unused(session: Session, *, limit: int) -> int:
+    """Delete clients that registered without a token and that nobody used for long.
+
+    Return how many; at most `limit`, the oldest first.
+    """
+    past = clock.now() - timedelta(days=UNUSED_DAYS)
+    query = (
+        select(Client)
+        .join(ClientRegistration, ClientRegistration.client_id == Client.id)
+        .where(
+            ClientRegistration.registration_token_id.is_(None),
+            ClientRegistration.created_at < past,
+            or_(ClientRegistration.used_at.is_(None), ClientRegistration.used_at < past),
+            Client.origin == REGISTERED,
+        )
+        .order_by(ClientRegistration.created_at)
+        .limit(limit)
+        .with_for_update(of=Client, skip_locked=True)
+    )
+    found = session.scalars(query).all()
+    for client in found:
+        service.delete(session, client, tag=Tag.REGISTRATION_EXPIRED)
+    runtime.of(session).counts.add(REGISTRATIONS, "expired", amount=len(found))
+    return len(found)
 
 
 def _tenant_id(issuer: Issuer, row: RegistrationToken | None) -> int | None:
