@@ -62,7 +62,12 @@ def remember_consent(
     if before is not None and kept and expires_at is not None and before.expires_at is not None:
         # What was not shown this time lives no longer than it would have.
         expires_at = min(expires_at, before.expires_at)
-    values = {"scopes": sorted({*scopes, *kept}), "created_at": now, "expires_at": expires_at}
+    values = {
+        "scopes": sorted({*scopes, *kept}),
+        "document_hash": client.document_hash,
+        "created_at": now,
+        "expires_at": expires_at,
+    }
     session.execute(
         insert(session, Consent)
         .values(user_id=user_id, client_id=client.row_id, tenant_id=tenant_id, **values)

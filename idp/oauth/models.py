@@ -36,6 +36,8 @@ class AuthorizationRequest(Base):
     consented_scopes: Mapped[list[str] | None]
     """None: not asked yet; empty: refused."""
     consent_remember: Mapped[bool] = mapped_column(default=False)
+    document_hash: Mapped[str | None] = mapped_column(String(43))
+    """Of the document of the client that the person was shown."""
     level_declined: Mapped[bool] = mapped_column(default=False)
     """Whether the person goes on without the level that is wished for."""
     pushed_request_id: Mapped[int | None] = mapped_column(BigInt)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from idp.directory.clients import registration_policy
+from idp.directory.clients import strangers
 from idp.directory.clients.models import OFF
 from idp.oauth.checks.response import RESPONSE_MODES, RESPONSE_TYPES
 from idp.oauth.client_auth import mtls, private_key_jwt, secret
@@ -28,7 +28,7 @@ from idp.platform.signing.algorithms import ALGORITHMS
 
 
 def _takes_registrations(session: Session, issuer: Issuer) -> bool:
-    return registration_policy.mode(session, issuer.tenant_id) != OFF
+    return strangers.policy_at(session, issuer.tenant_id).by_registration != OFF
 
 
 ENDPOINTS = (

@@ -17,11 +17,11 @@ from idp.directory.clients import (
     audited,
     fields,
     metadata,
-    registration_policy,
     registration_tokens,
     rules,
     service,
     statements,
+    strangers,
 )
 from idp.directory.clients import snapshot as clients
 from idp.directory.clients.metadata import (
@@ -74,7 +74,6 @@ UNUSED_DAYS = 30
 """After which clients are removed that registered without a token and that nobody uses."""
 CODE_SECONDS = 60
 LONGEST_ACCESS_SECONDS = 3600
-ANY = "any"
 _LISTS: Mapping[str, tuple[Any, str]] = {
     "redirect_uris": (ClientRedirectUri, "redirect_uri"),
     "post_logout_redirect_uris": (ClientPostLogoutRedirectUri, "post_logout_redirect_uri"),
@@ -102,11 +101,11 @@ def admit(session: Session, issuer: Issuer, token: str | None) -> RegistrationTo
     NotFound where clients cannot register at all; InvalidToken where the token is not valid, or
     there is none and one is needed.
     """
-    mode = registration_policy.mode(session, issuer.tenant_id)
+    mode = strangers.policy_at(session, issuer.tenant_id).by_registration
     if mode == OFF:
         raise NotFound
     if token is None:
-        if mode != ANY:
+        if mode != strangers.ANY:
             raise InvalidToken("An initial access token is needed to register a client")
         return None
     row = registration_tokens.find(session, issuer, token)
@@ -128,9 +127,7 @@ def register(
         throttle.hit("registrations", Address.of(context.remote_addr), PER_HOUR, 3600)
     policy = registration_tokens.policy_of(row)
     client = Client(client_id=PREFIX + random_token(ID_BYTES), tenant_id=_tenant_id(issuer, row))
-    for column in Client.__table__.columns.keys():  # noqa: SIM118 - no dict
-        if getattr(client, column) is None:
-            setattr(client, column, fields.default_of(column))
+    fields.set_defaults(client)
     client.origin = OPERATOR if policy.is_trusted else REGISTERED
     client.created_at = client.updated_at = clock.now()
     client.concurrency_stamp = new_stamp()
@@ -163,7 +160,7 @@ def authenticate(
 
     A client that was disabled has no say any more (RFC 7592 2: as if the token were revoked).
     """
-    if registration_policy.mode(session, issuer.tenant_id) == OFF:
+    if strangers.policy_at(session, issuer.tenant_id).by_registration == OFF:
         raise NotFound
     if token is None or len(client_id) > clients.LONGEST_ID:
         raise InvalidToken
@@ -367,7 +364,12 @@ def _allowed_scopes(
 ) -> Sequence[str]:
     """Return the scopes that a client may have, of those that there are."""
     if not policy.scopes:
-        return registration_policy.scopes(session, issuer.tenant_id)
+        apis, identities = strangers.scopes_at(session, issuer.tenant_id)
+        owners = {None, tenant_id}
+        return [
+            *identities,
+            *(name for name, scope in apis.items() if scope.api.tenant_id in owners),
+        ]
     existing = rules.existing_scopes(session, policy.scopes, tenant_id)
     return [name for name in policy.scopes if name in existing]
 

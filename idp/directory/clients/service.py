@@ -83,10 +83,7 @@ def blank(session: Session, client_id: str, tenant_id: int | None) -> Client:
     client = Client(
         client_id=rules.check_client_id(session, client_id, tenant_id), tenant_id=tenant_id
     )
-    # Defaults of columns come with the insert; checks need them before.
-    for column in Client.__table__.columns.keys():  # noqa: SIM118 - no dict
-        if getattr(client, column) is None:
-            setattr(client, column, fields.default_of(column))
+    fields.set_defaults(client)
     return client
 
 

@@ -57,6 +57,8 @@ class Tag(StrEnum):
     CODE_ISSUED = "client:code:issued"
     CODE_REUSED = "client:code:reused"
     DEVICE_ASKED = "client:device:asked"
+    DOCUMENT_ACCEPTED = "client:document:accepted"
+    DOCUMENT_CHANGED = "client:document:changed"
     GRANT_REVOKED = "client:grant:revoked"
     PROOF_REPLAYED = "client:proof:replayed"
     REGISTRATION_CHANGED = "client:registration:changed"
