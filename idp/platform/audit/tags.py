@@ -117,6 +117,7 @@ class Tag(StrEnum):
     SDK_OPTIONS_CHANGED = "admin:sdk-options:changed"
     SESSION_REVOKED = "admin:session:revoked"
     TENANT_BUNDLE_SET = "admin:tenant-bundle:set"
+    STRANGERS_CHANGED = "admin:stranger-policy:changed"
     TENANT_CHANGED = "admin:tenant:changed"
     TENANT_CREATED = "admin:tenant:created"
     TENANT_CLEARING = "admin:tenant:clearing"
