@@ -107,6 +107,11 @@ class Documents:
         future.add_done_callback(partial(self._done, url))
         return future
 
+    def get(self, url: str, wanted: Wanted[T], since: datetime | None = None) -> T:
+        """Return a document to a thread, from memory or fetched now."""
+        found: Kept[T] | None = self.peek(url, since)
+        return (found or self.wait(self.begin(url, wanted))).value
+
     def wait(self, future: Future[Kept[T]]) -> Kept[T]:
         """Wait for a document on a thread; Busy where others do so already."""
         if future.done():

@@ -439,7 +439,7 @@ class Fetcher:
         if not self._json_waiters.acquire(blocking=False):
             return
         try:
-            entry.succeed(_json_object(self.get(url)))
+            entry.succeed(json_object(self.get(url)))
         except Busy:
             return  # says nothing about this address
         except Problem as problem:
@@ -581,7 +581,8 @@ def _read_body(response: http.client.HTTPResponse, max_bytes: int) -> bytes:
     return body
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
+    """Read a JSON object; Unavailable for anything else."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -215,6 +215,14 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
         Text("Enable a client", "启用客户端"),
         Text("Enabling twice is not an error.", "重复启用不视为错误。"),
     ),
+    "clients-promote": (
+        Text("Register a client that came by itself", "登记自行接入的客户端"),
+        Text(
+            "It becomes a client like those that were created here, with the scopes that it could have before. Its document "
+            "is not read any more, and its people are asked for their consent once more.",
+            "该客户端成为普通客户端，保留原可申请的权限范围；不再读取其描述文档，使用者须重新确认授权。",
+        ),
+    ),
     "clients-secret-add": (
         Text("Add a secret", "添加密钥"),
         Text(
@@ -473,6 +481,22 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "when an application next sends the person here.",
             "整体替换：缺少的值或 null 表示不设置。低于平台要求的值、只设有效期而不设历史密码数的策略，以及会使所有人无法登录的策略，一律拒绝。"
             "已有密码仍然有效。级别不足的会话在应用下次发起登录时须补充验证。",
+        ),
+    ),
+    "policy-applications-get": (
+        Text("Read which applications may come in", "查看应用接入策略"),
+        Text(
+            "Which applications that nobody registered here the issuer of a tenant lets in. Tenant 1 is the platform; other "
+            "tenants have such a policy if they have hosts of their own.",
+            "返回该租户作为颁发者允许哪些未经登记的应用接入。租户 1 即平台；其他租户须有自己的域名才能设置。",
+        ),
+    ),
+    "policy-applications-replace": (
+        Text("Replace which applications may come in", "修改应用接入策略"),
+        Text(
+            "All values are replaced; one that is missing gets its default. Applications that are not let in any more can use "
+            "none of their tokens.",
+            "整体替换，缺少的值取默认值。不再允许接入的应用，其令牌全部失效。",
         ),
     ),
     "policy-role-get": (
@@ -927,6 +951,11 @@ MEMBERS = {
         "`web`, `single_page`, `native` or `service`.",
         "`web`、`single_page`、`native` 或 `service`。",
     ),
+    "origin": Text(
+        "Where the client comes from: `operator` (created here), `registered` (by itself), or `document` (described by the "
+        "document that its id is the address of).",
+        "客户端的来源：`operator`（在此创建）、`registered`（自行注册）或 `document`（由客户端 ID 所指的文档描述）。",
+    ),
     "Client.tenant": Text(
         "Tenant whose members it serves; null: those of every tenant.",
         "所服务的租户；null 表示所有租户。",
@@ -1282,6 +1311,27 @@ MEMBERS = {
         "Ids of at most two administrators of the tenant of whom this policy and those of its roles require no second "
         "factor, for emergencies. Each use is mailed to all administrators.",
         "免两步验证的管理员编号，最多两名，仅供应急使用；本策略及租户角色的策略不要求其两步验证。每次使用都会通知全体管理员。",
+    ),
+    "clients_by_document": Text(
+        "Applications whose client id is the https address of a document that describes them: `off`, `listed` (hosts in "
+        "`clients_by_document_hosts`), or `any`.",
+        "以描述文档的 https 地址作为客户端 ID 的应用：`off`（不允许）、`listed`（仅限 `clients_by_document_hosts` 中的域名）或 `any`（全部允许）。",
+    ),
+    "clients_by_document_hosts": Text(
+        "Hosts that are let in; `*.` at the beginning stands for one label.",
+        "允许的域名，开头的 `*.` 代表一级子域名。",
+    ),
+    "clients_by_document_blocked": Text(
+        "Hosts and client ids that are never let in.", "禁止接入的域名和客户端 ID。"
+    ),
+    "clients_by_registration": Text(
+        "Applications that register themselves: `off`, `token` (with an initial access token), or `any`.",
+        "自行注册的应用：`off`（不允许）、`token`（须持初始访问令牌）或 `any`（全部允许）。",
+    ),
+    "stranger_scopes": Text(
+        "Scopes that such applications may ask for, beside `openid`, `profile`, `email`, `offline_access` and those of open "
+        "APIs.",
+        "除 `openid`、`profile`、`email`、`offline_access` 和对外开放的 API 的权限范围外，此类应用还可申请的权限范围。",
     ),
     "Policy.required": Text(
         "What applies to the people of the tenant.", "对租户成员实际生效的要求。"

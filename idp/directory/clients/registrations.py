@@ -46,9 +46,9 @@ from idp.directory.clients.models import (
 )
 from idp.directory.clients.registration_tokens import Policy
 from idp.platform import clock, runtime
-from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import bump_configuration
+from idp.platform.documents import Wanted
 from idp.platform.errors import (
     BadRequest,
     Busy,
@@ -58,6 +58,7 @@ from idp.platform.errors import (
     Problem,
     Unprocessable,
 )
+from idp.platform.fetch import MAX_BYTES, Fetched
 from idp.platform.issuer import Issuer
 from idp.platform.metrics.declarations import REGISTRATIONS
 from idp.platform.secrets import digest, random_token
@@ -238,20 +239,11 @@ def of(session: Session, client: Client) -> ClientRegistration | None:
     return session.scalar(query)
 
 
-def promote(session: Session, client: Client) -> None:
-    """Make a client one of an operator's, as it is now: it has no say in itself any more."""
+def forget(session: Session, client: Client) -> None:
+    """Take its registration access token from a client, which an operator answers for now."""
     registration = of(session, client)
     if registration is not None:
         session.delete(registration)
-    client.origin = OPERATOR
-    client.concurrency_stamp = new_stamp()
-    session.flush()
-    audit.record(
-        session,
-        Tag.REGISTRATION_PROMOTED,
-        tenant_id=client.tenant_id,
-        target=f"client:{client.client_id}",
-    )
 
 
 def remove_unused(session: Session, *, limit: int) -> int:
@@ -421,16 +413,15 @@ def _check_same(session: Session, client: Client, sent: Mapping[str, Any]) -> No
 
 def _fetch(session: Session, said: ClientMetadata) -> None:
     """Fetch the documents that metadata names, through the guard."""
-    fetcher = runtime.of(session).fetcher
     address = said.settings["jwks_uri"]
     if address is not None:
-        with_keys = _fetched("jwks_uri", lambda: fetcher.get_json(address))
-        keys = with_keys.get("keys")
+        found = _fetched(session, "jwks_uri", address)
+        keys = found.get("keys") if isinstance(found, dict) else None
         if not isinstance(keys, list) or not keys:
             raise refused("jwks_uri", "is not the address of a key set")
     sector = said.extra.get("sector_identifier_uri")
     if sector is not None:
-        listed = _json(_fetched("sector_identifier_uri", lambda: fetcher.get(sector)))
+        listed = _fetched(session, "sector_identifier_uri", sector)
         # OpenID Connect Registration 5
         if not isinstance(listed, list) or not set(said.redirect_uris) <= {
             uri for uri in listed if isinstance(uri, str)
@@ -438,9 +429,10 @@ def _fetch(session: Session, said: ClientMetadata) -> None:
             raise refused("sector_identifier_uri", "does not list every redirect address")
 
 
-def _fetched(name: str, fetch: Callable[[], Any]) -> Any:
+def _fetched(session: Session, name: str, address: str) -> Any:
+    """Return a document, fetched by the pool of strangers, which nobody else waits for."""
     try:
-        return fetch()
+        return runtime.of(session).documents.get(address, _JSON, since=clock.now())
     except Busy:
         raise
     except Problem as problem:
@@ -449,11 +441,14 @@ def _fetched(name: str, fetch: Callable[[], Any]) -> Any:
         raise refusal from None
 
 
-def _json(body: bytes) -> Any:
+def _parsed(_url: str, fetched: Fetched) -> Any:
     try:
-        return orjson.loads(body)
+        return orjson.loads(fetched.body)
     except orjson.JSONDecodeError:
         return None
+
+
+_JSON = Wanted("application/json, */*", MAX_BYTES, _parsed)
 
 
 def _insert(session: Session, client: Client, registration: Mapping[str, Any]) -> None:

@@ -241,7 +241,7 @@ def address_rules(session: Session, client: Client) -> Rules:
 
 
 def existing_scopes(session: Session, names: Sequence[str], tenant_id: int | None) -> set[str]:
-    """Return which scopes exist on the platform or in a tenant."""
+    """Return which of these names are scopes of the platform or of a tenant."""
     apis = (
         select(ApiScope.name)
         .join(ApiResource)

@@ -110,8 +110,6 @@ def _is_own(scope: ApiScopeView) -> bool:
 
 def _open_scopes(session: Session) -> Sequence[str]:
     """Return the scopes of the APIs that are open to strangers."""
-    if not hasattr(ApiResource, "open_to_strangers"):
-        return ()
     query = select(ApiScope.name).join(ApiResource)
     return session.scalars(query.where(ApiResource.open_to_strangers)).all()
 

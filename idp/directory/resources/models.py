@@ -25,6 +25,10 @@ class ApiResource(Base):
     enabled: Mapped[bool] = mapped_column(default=True)
     display_name: Mapped[str | None] = mapped_column(String(200))
     description: Mapped[str | None] = mapped_column(String(1000))
+    default_scopes: Mapped[list[str] | None]
+    """Its scopes that a request gets which names the API and no scope."""
+    open_to_strangers: Mapped[bool] = mapped_column(default=False)
+    """Whether applications that nobody registered may ask for its scopes."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
     concurrency_stamp: Mapped[Stamp]

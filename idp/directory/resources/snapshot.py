@@ -48,6 +48,10 @@ class ApiView:
     signing_alg: str | None
     dpop_required: bool
     """Whether its access tokens are bound to a key."""
+    default_scopes: tuple[str, ...]
+    """Its scopes that a request gets which names the API and no scope."""
+    open_to_strangers: bool
+    """Whether applications that nobody registered may ask for its scopes."""
     secrets: tuple[SecretView, ...]
 
 
@@ -88,6 +92,8 @@ _API = (
     ApiResource.id.label("api_id"),
     ApiResource.name.label("api_name"),
     ApiResource.tenant_id.label("api_tenant_id"),
+    ApiResource.default_scopes.label("api_default_scopes"),
+    ApiResource.open_to_strangers.label("api_open_to_strangers"),
 )
 _TEXTS = child_texts.select(
     api_properties=(
@@ -267,6 +273,8 @@ def _api_views(
             properties.get("permission_format") == "text",
             properties.get("signing_alg"),
             properties.get(DPOP_REQUIRED) == "true",
+            tuple(row.api_default_scopes or ()),
+            row.api_open_to_strangers,
             secrets[api_id],
         )
     return views

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from idp.config import Settings
 from idp.directory import levels
+from idp.directory.clients import strangers
 from idp.directory.registration import service as registration
 from idp.directory.resources import snapshot as resources
 from idp.oauth.checks.prompt import CREATE, PROMPTS
@@ -92,6 +93,7 @@ def metadata(
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": list(keys.OFFERED),
         **_certificates(settings, issuer, endpoints),
+        **_documents(session, issuer),
         "claims_parameter_supported": True,
         "request_parameter_supported": True,
         "request_object_signing_alg_values_supported": assertions,
@@ -108,6 +110,12 @@ def _named(session: Session, issuer: Issuer, server: Server) -> dict[str, Endpoi
         if endpoint.metadata is not None
         and (endpoint.exists is None or endpoint.exists(session, issuer))
     }
+
+
+def _documents(session: Session, issuer: Issuer) -> dict[str, Any]:
+    """Return whether clients may be known by their documents (CIMD draft 5)."""
+    takes = strangers.policy_at(session, issuer.tenant_id).takes_documents
+    return {"client_id_metadata_document_supported": True} if takes else {}
 
 
 def _certificates(

@@ -13,6 +13,8 @@ NAMES = {
     Tag.CONSENT_REFUSED: _("A person refused their consent"),
     Tag.CONSENT_REVOKED: _("A person revoked their consent"),
     Tag.ENROLMENT_CODE_USED: _("Enrolment code used"),
+    Tag.DOCUMENT_ACCEPTED: _("An application was let in by its document"),
+    Tag.DOCUMENT_CHANGED: _("The document of an application changed"),
     Tag.DEVICE_ALLOWED: _("A device without a browser was signed in"),
     Tag.DEVICE_COPIED: _("Device with copied data removed"),
     Tag.DEVICE_DENIED: _("The sign-in of a device without a browser was denied"),
@@ -105,6 +107,7 @@ NAMES = {
     Tag.SDK_OPTIONS_CHANGED: _("SDK targets changed"),
     Tag.SESSION_REVOKED: _("Session ended by an administrator"),
     Tag.TENANT_BUNDLE_SET: _("Bundle of an organisation set"),
+    Tag.STRANGERS_CHANGED: _("Changed which applications may come in"),
     Tag.TENANT_CHANGED: _("Organisation changed"),
     Tag.TENANT_CREATED: _("Organisation created"),
     Tag.TENANT_CLEARING: _("Removal of all members of an organisation begun"),
@@ -171,7 +174,7 @@ _OBJECTS = {
     | {"session", "verification-code"},
     "people": {"address", "membership", "password", "profile", "registration", "user"},
     "roles": {"privilege", "privilege-group", "role", "role-policy", "user-role"},
-    "clients": {"authentication", "client", "client-secret"},
+    "clients": {"authentication", "client", "client-secret", "document"},
     "tokens": {"code", "consent", "grant", "proof", "refresh-token", "request", "token"},
     "apis": {"api-resource", "identity-resource"},
     "organisations": {
@@ -179,6 +182,7 @@ _OBJECTS = {
         "branding",
         "bundle",
         "policy",
+        "stranger-policy",
         "tenant",
         "tenant-bundle",
         "tenant-type",
@@ -190,7 +194,16 @@ _OBJECTS = {
 }
 """The second parts of tags."""
 _ICONS = {
-    ("plus", "is-good"): {"added", "allowed", "confirmed", "created", "enabled", "entered", "given"}
+    ("plus", "is-good"): {
+        "accepted",
+        "added",
+        "allowed",
+        "confirmed",
+        "created",
+        "enabled",
+        "entered",
+        "given",
+    }
     | {"made", "stored", "unlocked"},
     ("pencil", "is-info"): {"changed", "chosen", "set"},
     ("trash", "is-warn"): {"deleted", "dropped", "erased", "removed", "reset"} | {"taken"},

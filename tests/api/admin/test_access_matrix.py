@@ -18,7 +18,7 @@ from idp.api.admin.dialect import admin as dialect
 from idp.directory.applications.models import Application, Menu
 from idp.directory.bundles.models import Bundle, TenantType
 from idp.directory.clients import snapshot
-from idp.directory.clients.models import ClientSecret
+from idp.directory.clients.models import Client, ClientSecret
 from idp.directory.devices.models import Device, DeviceUser
 from idp.directory.factors.models import Totp
 from idp.directory.policies.models import RolePolicy
@@ -112,6 +112,13 @@ def a_client(session: Session, *, enabled: bool = True) -> str:
     return f"/tenants/{tenant_id}/clients/{app.row_id}"
 
 
+def a_stranger(session: Session) -> str:
+    path = a_client(session)
+    session.get_one(Client, int(path.rpartition("/")[2])).origin = "registered"
+    session.commit()
+    return path
+
+
 def a_secret(session: Session) -> str:
     path = a_client(session)
     row_id = int(path.rpartition("/")[2])
@@ -182,6 +189,11 @@ def a_role_policy(session: Session) -> str:
     session.add(RolePolicy(role_id=role.id, second_factor="optional"))
     session.commit()
     return f"/tenants/{tenant_id}/roles/{role.id}/policy"
+
+
+def an_applications_policy(session: Session) -> str:
+    tenant_id = protocol.add_tenant(session, "Rows", hosts=["rows.example"])
+    return f"/tenants/{tenant_id}/policy/applications"
 
 
 def a_policy(session: Session) -> str:
@@ -321,6 +333,7 @@ CASES = {
     "clients-duplicate": Case(lambda session: f"{a_client(session)}/duplicate", {}, 201),
     "clients-disable": Case(lambda session: f"{a_client(session)}/disable"),
     "clients-enable": Case(lambda session: f"{a_client(session)}/enable"),
+    "clients-promote": Case(lambda session: f"{a_stranger(session)}/promote"),
     "clients-secret-add": Case(lambda session: f"{a_client(session)}/secrets", {}, 201),
     "clients-secret-get": Case(a_secret),
     "clients-secret-change": Case(a_secret, {"description": "Old"}),
@@ -348,6 +361,8 @@ CASES = {
     "audit-export": Case(lambda session: f"/tenants/{protocol.add_tenant(session)}/audit/export"),
     "branding-get": Case(a_branding),
     "branding-replace": Case(a_branding, {"name": "Rows Ltd"}),
+    "policy-applications-get": Case(an_applications_policy),
+    "policy-applications-replace": Case(an_applications_policy, {"clients_by_document": "any"}),
     "policy-get": Case(a_policy),
     "policy-replace": Case(a_policy, {"password_length": 12}),
     "policy-role-delete": Case(a_role_policy, status=204),
