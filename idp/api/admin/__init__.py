@@ -23,6 +23,7 @@ from idp.api.admin import (
     overview,
     policy,
     privileges,
+    registrationtokens,
     sessions,
     settings,
     tenanttypes,
@@ -34,6 +35,7 @@ from idp.api.blueprints import nested
 MODULES = (
     overview,
     clients,
+    registrationtokens,
     users,
     factors,
     sessions,

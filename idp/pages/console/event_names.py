@@ -14,6 +14,13 @@ NAMES = {
     Tag.CONSENT_REVOKED: _("A person revoked their consent"),
     Tag.ENROLMENT_CODE_USED: _("Enrolment code used"),
     Tag.DOCUMENT_ACCEPTED: _("An application was let in by its document"),
+    Tag.REGISTRATION_CHANGED: _("A client changed its own registration"),
+    Tag.REGISTRATION_CREATED: _("A client registered itself"),
+    Tag.REGISTRATION_DELETED: _("A client deleted itself"),
+    Tag.REGISTRATION_DENIED: _("The registration of a client was refused"),
+    Tag.REGISTRATION_EXPIRED: _("A client that nobody used was removed"),
+    Tag.REGISTRATION_TOKEN_ISSUED: _("Registration token issued"),
+    Tag.REGISTRATION_TOKEN_REVOKED: _("Registration token revoked"),
     Tag.DOCUMENT_CHANGED: _("The document of an application changed"),
     Tag.DEVICE_ALLOWED: _("A device without a browser was signed in"),
     Tag.DEVICE_COPIED: _("Device with copied data removed"),
@@ -172,9 +179,10 @@ REFUSALS = "refusals"
 _OBJECTS = {
     "sign-in": {"account", "device", "enrolment-code", "factor", "qr-code", "recovery-code"}
     | {"session", "verification-code"},
-    "people": {"address", "membership", "password", "profile", "registration", "user"},
+    "people": {"address", "membership", "password", "profile", "user", "user:registration"},
     "roles": {"privilege", "privilege-group", "role", "role-policy", "user-role"},
-    "clients": {"authentication", "client", "client-secret", "document"},
+    "clients": {"authentication", "client", "client-secret", "document", "registration-token"}
+    | {"client:registration", "system:registration"},
     "tokens": {"code", "consent", "grant", "proof", "refresh-token", "request", "token"},
     "apis": {"api-resource", "identity-resource"},
     "organisations": {
@@ -192,7 +200,7 @@ _OBJECTS = {
     "system": {"audit", "database", "import", "key", "mail", "operation", "outbox", "row"}
     | {"root-secret", "setup"},
 }
-"""The second parts of tags."""
+"""The second parts of tags; with the first one where several subjects have the same word."""
 _ICONS = {
     ("plus", "is-good"): {
         "accepted",
@@ -204,9 +212,10 @@ _ICONS = {
         "entered",
         "given",
     }
-    | {"made", "stored", "unlocked"},
+    | {"issued", "made", "stored", "unlocked"},
     ("pencil", "is-info"): {"changed", "chosen", "set"},
-    ("trash", "is-warn"): {"deleted", "dropped", "erased", "removed", "reset"} | {"taken"},
+    ("trash", "is-warn"): {"deleted", "dropped", "erased", "expired", "removed", "reset"}
+    | {"taken"},
     ("ban", "is-warn"): {"cancelled", "denied", "disabled", "revoked", "suspended"},
     ("bad", "is-bad"): {"change-refused", "failed", "refused", "replayed", "reused"},
     ("logout", "is-quiet"): {"ended", "signed-out"},
@@ -232,7 +241,10 @@ def tags_of(subject: str) -> frozenset[str]:
     """Return the tags of the events about a subject."""
     if subject == REFUSALS:
         return frozenset(tag for tag in Tag if icon(tag)[0] == "bad")
-    return frozenset(tag for tag in Tag if tag.split(":")[1] in _OBJECTS[subject])
+    objects = _OBJECTS[subject]
+    return frozenset(
+        tag for tag in Tag if tag.split(":")[1] in objects or tag.rpartition(":")[0] in objects
+    )
 
 
 def named(text: str) -> frozenset[str]:

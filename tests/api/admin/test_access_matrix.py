@@ -15,10 +15,12 @@ from sqlalchemy.orm import Session
 
 from idp.api.admin.dialect import CHANGES
 from idp.api.admin.dialect import admin as dialect
+from idp.directory.actor import OPERATOR
 from idp.directory.applications.models import Application, Menu
 from idp.directory.bundles.models import Bundle, TenantType
-from idp.directory.clients import snapshot
+from idp.directory.clients import registration_tokens, snapshot
 from idp.directory.clients.models import Client, ClientSecret
+from idp.directory.clients.registration_tokens import NewToken
 from idp.directory.devices.models import Device, DeviceUser
 from idp.directory.factors.models import Totp
 from idp.directory.policies.models import RolePolicy
@@ -287,6 +289,20 @@ def a_device(session: Session) -> str:
     return f"{path}/devices/{known.id}"
 
 
+def of_registration(session: Session) -> str:
+    """Add a tenant; return the address of its registration tokens."""
+    return f"/tenants/{protocol.add_tenant(session)}/registration-tokens"
+
+
+def a_registration_token(session: Session) -> str:
+    """Issue a registration token of a tenant; return its address."""
+    path = of_registration(session)
+    tenant_id = int(path.split("/")[2])
+    row, _ = registration_tokens.issue(session, OPERATOR, tenant_id, NewToken())
+    session.commit()
+    return f"{path}/{row.id}"
+
+
 SIGN_INS = {
     f"sessions-{of.removesuffix('s')}-{table.__tablename__}-{act}": case
     for of in ("users", "clients")
@@ -334,6 +350,10 @@ CASES = {
     "clients-disable": Case(lambda session: f"{a_client(session)}/disable"),
     "clients-enable": Case(lambda session: f"{a_client(session)}/enable"),
     "clients-promote": Case(lambda session: f"{a_stranger(session)}/promote"),
+    "clients-registration-token-list": Case(of_registration),
+    "clients-registration-token-issue": Case(of_registration, {"uses": 1}, 201),
+    "clients-registration-token-get": Case(a_registration_token),
+    "clients-registration-token-revoke": Case(lambda session: f"{a_registration_token(session)}/revoke"),
     "clients-secret-add": Case(lambda session: f"{a_client(session)}/secrets", {}, 201),
     "clients-secret-get": Case(a_secret),
     "clients-secret-change": Case(a_secret, {"description": "Old"}),
