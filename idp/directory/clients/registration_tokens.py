@@ -131,6 +131,12 @@ def list_page(
     return session.scalars(query.order_by(RegistrationToken.id).limit(limit)).all()
 
 
+def list_newest(session: Session, actor: Actor, *, limit: int) -> Sequence[RegistrationToken]:
+    """Return the last tokens in reach, the newest first."""
+    query = select(RegistrationToken).where(_in_reach(actor))
+    return session.scalars(query.order_by(RegistrationToken.id.desc()).limit(limit)).all()
+
+
 def get(session: Session, actor: Actor, row_id: int) -> RegistrationToken:
     """Return a token in reach."""
     query = select(RegistrationToken).where(_in_reach(actor), RegistrationToken.id == row_id)

@@ -353,7 +353,9 @@ CASES = {
     "clients-registration-token-list": Case(of_registration),
     "clients-registration-token-issue": Case(of_registration, {"uses": 1}, 201),
     "clients-registration-token-get": Case(a_registration_token),
-    "clients-registration-token-revoke": Case(lambda session: f"{a_registration_token(session)}/revoke"),
+    "clients-registration-token-revoke": Case(
+        lambda session: f"{a_registration_token(session)}/revoke"
+    ),
     "clients-secret-add": Case(lambda session: f"{a_client(session)}/secrets", {}, 201),
     "clients-secret-get": Case(a_secret),
     "clients-secret-change": Case(a_secret, {"description": "Old"}),
