@@ -36,22 +36,18 @@ def test_a_token_is_issued_listed_and_revoked(
     assert send(client, made["token"]).status_code == 401
 
 
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        (("--scope", "ids4.ms.all"), "management scopes"),
-        (("--scope", "nothing"), "no scope"),
-        (("--without-pkce",), "trusted"),
-        (("--redirect-host", "https://x"), "host name"),
-        (("--grant", "implicit"), "must be one of"),
-        (("--statement-required",), "--statement-issuer"),
-        (("--statement-issuer", "x"), "come together"),
-        (("--tenant", "99"), "tenant"),
-    ],
+WRONG = (
+    (("--scope", "ids4.ms.all"), "management scopes"),
+    (("--scope", "nothing"), "no scope"),
+    (("--without-pkce",), "trusted"),
+    (("--redirect-host", "https://x"), "host name"),
+    (("--grant", "implicit"), "must be one of"),
+    (("--statement-required",), "--statement-issuer"),
+    (("--statement-issuer", "x"), "come together"),
+    (("--tenant", "99"), "tenant"),
 )
-def test_a_policy_that_cannot_be_is_refused(
-    idp: Run, session: Session, options: tuple[str, ...], reason: str
-) -> None:
-    found = idp(*TOKEN, "add", *options)
-    assert found.exit_code != 0
-    assert reason in found.output
+
+
+def test_a_policy_that_cannot_be_is_refused(idp: Run, session: Session) -> None:
+    for options, reason in WRONG:
+        assert reason in idp(*TOKEN, "add", *options, code=1).output

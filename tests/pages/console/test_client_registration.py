@@ -12,7 +12,6 @@ from idp.directory.clients import management
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import ClientRegistration, RegistrationToken
 from tests.pages.browsing import HTML, send, submit
-from tests.protocol import add_person, add_role, add_tenant, sign_in
 from tests.registering import enrol, initial_token, let_in, manage
 
 pytestmark = pytest.mark.no_database
@@ -22,15 +21,7 @@ PLATFORM = "/console/platform"
 ONCE = re.compile(r'<div class="once">\s*<code>([^<]+)</code>')
 
 
-@pytest.fixture
-def admin(client, session):
-    user = add_person(session, "root")
-    add_role(session, user, "administrators", tenant_id=None)
-    sign_in(client, session, user)
-    return user
-
-
-def test_a_token_is_issued_shown_once_and_revoked(client, new_client, session, admin):
+def test_a_token_is_issued_shown_once_and_revoked(client, new_client, session, root):
     form = {
         "note": "The shop",
         "uses": "2",
@@ -47,7 +38,7 @@ def test_a_token_is_issued_shown_once_and_revoked(client, new_client, session, a
     made = enrol(new_client(), token)
     assert made["scope"] == "openid email"
     row = session.scalar(select(RegistrationToken))
-    assert (row.uses_left, row.created_by, row.tenant_id) == (1, admin.id, None)
+    assert (row.uses_left, row.created_by, row.tenant_id) == (1, root.id, None)
     page = client.get(PLATFORM + PATH, headers=HTML)
     path = f"{PLATFORM}{PATH}/{row.id}/revoke"
     revoked = send(client, page, path, {}, follow_redirects=True)
@@ -59,31 +50,26 @@ def test_a_token_is_issued_shown_once_and_revoked(client, new_client, session, a
 @pytest.mark.parametrize(
     "wrong", [{"uses": "many"}, {"uses": "0"}, {"redirect_hosts": "https://x"}, {"scopes": "none"}]
 )
-def test_what_a_token_cannot_say_is_refused_beside_its_field(client, session, admin, wrong):
+def test_what_a_token_cannot_say_is_refused_beside_its_field(client, session, root, wrong):
     answer = submit(client, PLATFORM + PATH, {"days": "7", **wrong})
     assert answer.status_code == 400
     assert "is-invalid" in answer.text or 'aria-invalid="true"' in answer.text
     assert session.scalar(select(RegistrationToken)) is None
 
 
-def test_an_administrator_of_a_tenant_issues_tokens_of_the_tenant(client, session):
-    tenant_id = add_tenant(session)
-    user = add_person(session, "local", tenant_ids=(tenant_id,))
-    codes = ["ids4.ms.admin.clients.read", "ids4.ms.admin.clients.write"]
-    add_role(session, user, privileges=codes, tenant_id=tenant_id)
-    sign_in(client, session, user)
+def test_an_administrator_of_a_tenant_issues_tokens_of_the_tenant(client, session, boss):
     initial_token(session)  # of the platform
-    path = f"/console/t/{tenant_id}{PATH}"
+    path = f"/console/t/{boss}{PATH}"
     page = submit(client, path, {"days": "7"}, follow_redirects=True)
     assert ONCE.search(page.get_data(as_text=True))
     rows = session.scalars(select(RegistrationToken).order_by(RegistrationToken.id)).all()
-    assert [row.tenant_id for row in rows] == [None, tenant_id]
+    assert [row.tenant_id for row in rows] == [None, boss]
     listed = client.get(path, headers=HTML).get_data(as_text=True)
     assert f"#{rows[1].id} " in listed
     assert f"#{rows[0].id} " not in listed
 
 
-def test_a_promoted_client_has_no_say_in_itself_any_more(client, new_client, session, admin):
+def test_a_promoted_client_has_no_say_in_itself_any_more(client, new_client, session, root):
     let_in(session)
     browser = new_client()
     made = enrol(browser)
