@@ -90,7 +90,7 @@ class Storage(ABC):
 
         `since` asks for one that was fetched after that. A Problem where it cannot be had.
         """
-        found: Kept[T] | None = self.runtime.documents.peek(url, since)
+        found = self.runtime.documents.peek(url, wanted, since)
         return found or await self._fetched(self.runtime.documents.begin(url, wanted))
 
     @abstractmethod

@@ -57,7 +57,7 @@ def _read_keys(_url: str, fetched: Fetched) -> dict[str, Any]:
     return json_object(fetched.body)
 
 
-_KEYS = Wanted("application/json, */*", MAX_BYTES, _read_keys)
+_KEYS = Wanted("keys", "application/json, */*", MAX_BYTES, _read_keys)
 
 
 def _algorithms(client: ClientView) -> Collection[str]:
