@@ -102,7 +102,7 @@ class Documents:
             if running is not None:
                 return running
             self._check_failed(key)
-            self._take_turn(key)
+            self._check_turn(key)
             future = self._fetcher.begin(
                 url,
                 partial(self._keep, url, wanted),
@@ -111,6 +111,7 @@ class Documents:
                 timeout=TIMEOUT_SECONDS,
             )
             self._under_way[key] = future
+            self._check_turn(key, cost=1)
         future.add_done_callback(partial(self._done, key))
         return future
 
@@ -141,11 +142,12 @@ class Documents:
         if problem is not None and at is not None and clock.now() - at < FAILURE:
             raise _again(problem)
 
-    def _take_turn(self, key: str) -> None:
+    def _check_turn(self, key: str, cost: int = 0) -> None:
+        """Refuse what was asked for too often; with a cost, count that it is asked for now."""
         allows = self._throttle.allows_here
-        if not allows("document", key, TRIES_PER_MINUTE, 60):
-            raise busy()
-        if not allows("documents", _EVERYBODY, self._per_minute, 60):
+        own = allows("document", key, TRIES_PER_MINUTE, 60, cost=cost)
+        of_all = allows("documents", _EVERYBODY, self._per_minute, 60, cost=cost)
+        if not cost and not (own and of_all):
             raise busy()
 
     def _keep(self, url: str, wanted: Wanted[T], fetched: Fetched) -> Kept[T]:
