@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from idp.directory.clients.models import Client
+from idp.directory.clients.documents import host_of
+from idp.directory.clients.models import DOCUMENT, OPERATOR, Client
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.tenants.models import Tenant
 from idp.oauth.models import Consent
@@ -27,6 +28,10 @@ class GivenConsent:
 
     id: int
     client_name: str
+    host: str
+    """The host of the client's document; empty where it has none."""
+    is_verified: bool
+    """Whether who runs this registered the client."""
     client_uri: str | None
     logo_uri: str | None
     tenant_name: str
@@ -95,6 +100,8 @@ def list_consents(
         GivenConsent(
             consent.id,
             client.client_name or client.client_id,
+            host_of(client.client_id) if client.origin == DOCUMENT else "",
+            client.origin == OPERATOR,
             client.client_uri,
             client.logo_uri,
             tenant_name,

@@ -57,11 +57,17 @@ class Kept(Generic[T]):
 class Wanted(Generic[T]):
     """A kind of document: how it is asked for, and how an answer is read."""
 
+    kind: str
+    """What is read as different things is kept apart."""
     accept: str
     """Value of the `Accept` header."""
     max_bytes: int
     read: Callable[[str, Fetched], T]
     """Takes the address and its answer; raises a Problem for one that is of no use."""
+
+    def key(self, url: str) -> str:
+        """Return by what the document of an address is known."""
+        return f"{self.kind} {url}"
 
 
 class Documents:
@@ -77,9 +83,9 @@ class Documents:
         self._under_way: dict[str, Future[Kept[Any]]] = {}
         self._waiting = threading.BoundedSemaphore(WAITING_THREADS)
 
-    def peek(self, url: str, since: datetime | None = None) -> Kept[Any] | None:
+    def peek(self, url: str, wanted: Wanted[T], since: datetime | None = None) -> Kept[T] | None:
         """Return the document of an address if it is here, and was fetched `since` then."""
-        found = self._kept.get(url)
+        found = self._kept.get(wanted.key(url))
         if found is None or clock.now() >= found.fresh_until:
             return None
         return None if since is not None and found.fetched_at < since else found
@@ -90,12 +96,13 @@ class Documents:
         Busy where too much is being fetched, or was in the last minute. The Problem of a moment ago
         where the address just failed.
         """
+        key = wanted.key(url)
         with self._lock:
-            running = self._under_way.get(url)
+            running = self._under_way.get(key)
             if running is not None:
                 return running
-            self._check_failed(url)
-            self._take_turn(url)
+            self._check_failed(key)
+            self._check_turn(key)
             future = self._fetcher.begin(
                 url,
                 partial(self._keep, url, wanted),
@@ -103,13 +110,14 @@ class Documents:
                 max_bytes=wanted.max_bytes,
                 timeout=TIMEOUT_SECONDS,
             )
-            self._under_way[url] = future
-        future.add_done_callback(partial(self._done, url))
+            self._under_way[key] = future
+            self._check_turn(key, cost=1)
+        future.add_done_callback(partial(self._done, key))
         return future
 
     def get(self, url: str, wanted: Wanted[T], since: datetime | None = None) -> T:
         """Return a document to a thread, from memory or fetched now."""
-        found: Kept[T] | None = self.peek(url, since)
+        found = self.peek(url, wanted, since)
         return (found or self.wait(self.begin(url, wanted))).value
 
     def wait(self, future: Future[Kept[T]]) -> Kept[T]:
@@ -129,36 +137,38 @@ class Documents:
         """End the threads of the pool."""
         self._fetcher.close()
 
-    def _check_failed(self, url: str) -> None:
-        problem, at = self._failed.get(url, (None, None))
+    def _check_failed(self, key: str) -> None:
+        problem, at = self._failed.get(key, (None, None))
         if problem is not None and at is not None and clock.now() - at < FAILURE:
             raise _again(problem)
 
-    def _take_turn(self, url: str) -> None:
+    def _check_turn(self, key: str, cost: int = 0) -> None:
+        """Refuse what was asked for too often; with a cost, count that it is asked for now."""
         allows = self._throttle.allows_here
-        if not allows("document", url, TRIES_PER_MINUTE, 60):
-            raise busy()
-        if not allows("documents", _EVERYBODY, self._per_minute, 60):
+        own = allows("document", key, TRIES_PER_MINUTE, 60, cost=cost)
+        of_all = allows("documents", _EVERYBODY, self._per_minute, 60, cost=cost)
+        if not cost and not (own and of_all):
             raise busy()
 
     def _keep(self, url: str, wanted: Wanted[T], fetched: Fetched) -> Kept[T]:
         now = clock.now()
         kept = Kept(wanted.read(url, fetched), now, now + _lifetime(fetched.cache_control))
         with self._lock:
-            self._kept[url] = kept
-            _bound(self._kept, url)
+            key = wanted.key(url)
+            self._kept[key] = kept
+            _bound(self._kept, key)
         return kept
 
-    def _done(self, url: str, future: Future[Kept[Any]]) -> None:
+    def _done(self, key: str, future: Future[Kept[Any]]) -> None:
         with self._lock:
-            self._under_way.pop(url, None)
+            self._under_way.pop(key, None)
             problem = None if future.cancelled() else future.exception()
             if isinstance(problem, Problem):
                 # The draft forbids to keep errors (4.4); this is the pause before the next try.
-                self._failed[url] = (problem, clock.now())
-                _bound(self._failed, url)
+                self._failed[key] = (problem, clock.now())
+                _bound(self._failed, key)
             else:
-                self._failed.pop(url, None)
+                self._failed.pop(key, None)
 
 
 def _lifetime(cache_control: str) -> timedelta:

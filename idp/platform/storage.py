@@ -20,7 +20,7 @@ from idp.platform import documents, tracing
 from idp.platform.cache import MISSING, Lookup, Missing
 from idp.platform.connections import budget
 from idp.platform.connections.budget import Budget
-from idp.platform.db import AtomicWrite, Query, RepeatedError, run
+from idp.platform.db import AtomicWrite, Query, RepeatedError, release, run
 from idp.platform.db import end as end_session
 from idp.platform.documents import Kept, Wanted
 from idp.platform.runtime import NO_REQUEST, RequestContext, Runtime
@@ -90,7 +90,7 @@ class Storage(ABC):
 
         `since` asks for one that was fetched after that. A Problem where it cannot be had.
         """
-        found: Kept[T] | None = self.runtime.documents.peek(url, since)
+        found = self.runtime.documents.peek(url, wanted, since)
         return found or await self._fetched(self.runtime.documents.begin(url, wanted))
 
     @abstractmethod
@@ -162,7 +162,8 @@ class SessionStorage(Storage):
         return found
 
     async def _fetched(self, future: Future[Kept[T]]) -> Kept[T]:
-        """Wait on this thread."""
+        """Wait on this thread, and keep nothing of the database meanwhile."""
+        release(self.session)
         return self.runtime.documents.wait(future)
 
     async def in_session(

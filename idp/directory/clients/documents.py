@@ -126,7 +126,7 @@ def read(client_id: str, fetched: Fetched) -> Document:
     )
 
 
-WANTED: Wanted[Document] = Wanted("application/json", MAX_BYTES, read)
+WANTED: Wanted[Document] = Wanted("client", "application/json", MAX_BYTES, read)
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -448,7 +448,7 @@ def _parsed(_url: str, fetched: Fetched) -> Any:
         return None
 
 
-_JSON = Wanted("application/json, */*", MAX_BYTES, _parsed)
+_JSON = Wanted("metadata", "application/json, */*", MAX_BYTES, _parsed)
 
 
 def _insert(session: Session, client: Client, registration: Mapping[str, Any]) -> None:

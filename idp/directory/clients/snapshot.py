@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -142,8 +143,14 @@ class ClientView:
 
     @property
     def name(self) -> str:
-        """The name shown to people."""
-        return self.client_name or self.client_id
+        """The name shown to people, with the host of a document: nobody checked that name."""
+        name = self.client_name or self.client_id
+        return f"{name} ({self.host})" if self.origin == DOCUMENT else name
+
+    @property
+    def host(self) -> str:
+        """The host that publishes the document of the client; empty where it has none."""
+        return (urlsplit(self.client_id).hostname or "") if self.origin == DOCUMENT else ""
 
     def is_served_by(self, issuer: Issuer) -> bool:
         """Return whether the client may be used at an issuer."""

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from idp.directory.clients import profiles
 from idp.directory.clients.snapshot import ClientView
 from idp.platform import clock, runtime
+from idp.platform.db import release
 from idp.platform.documents import Wanted
 from idp.platform.errors import InvalidToken
 from idp.platform.fetch import MAX_BYTES, REFRESH_SECONDS, Fetched, json_object
@@ -50,14 +51,17 @@ def _of_registered(session: Session, url: str, *, refresh: bool) -> dict[str, An
 def _of_stranger(session: Session, url: str, *, refresh: bool) -> dict[str, Any]:
     """Fetch by the pool of strangers, so that no number of them delays registered clients."""
     since = clock.now() - timedelta(seconds=REFRESH_SECONDS) if refresh else None
-    return runtime.of(session).documents.get(url, _KEYS, since)
+    documents = runtime.of(session).documents
+    if documents.peek(url, _KEYS, since) is None:
+        release(session)
+    return documents.get(url, _KEYS, since)
 
 
 def _read_keys(_url: str, fetched: Fetched) -> dict[str, Any]:
     return json_object(fetched.body)
 
 
-_KEYS = Wanted("application/json, */*", MAX_BYTES, _read_keys)
+_KEYS = Wanted("keys", "application/json, */*", MAX_BYTES, _read_keys)
 
 
 def _algorithms(client: ClientView) -> Collection[str]:
