@@ -10,8 +10,9 @@ import orjson
 import pytest
 from sqlalchemy import func, select
 
+from idp import jobs
 from idp.directory.actor import OPERATOR
-from idp.directory.clients import registration_tokens
+from idp.directory.clients import management, registration_tokens
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import (
     Client,
@@ -564,7 +565,33 @@ def test_it_is_noted_when_a_client_was_used(client, session, runtime, clock):
     assert abs(used - clocks.now()) < timedelta(minutes=1)
 
 
-def test_of_fifty_registrations_with_a_token_of_five_uses_five_are_made(app, session, new_client):
+def test_clients_that_nobody_used_for_a_month_go(client, session, runtime, clock):
+    let_in(session)
+    unused, used, promoted, blocked = (enrol(client) for _ in range(4))
+    of_token = enrol(client, initial_token(session))
+    management.promote(session, OPERATOR, of(session, promoted).id)
+    clients.update(session, of(session, blocked), {"enabled": False})
+    session.commit()
+    clock.shift(20 * 86_400)
+    client.post("/connect/token", data={"grant_type": "x"}, headers=app_of(used).basic)
+    uses.write(runtime)
+    clock.shift(11 * 86_400)
+    jobs.remove_unused_clients(runtime, threading.Event())
+    session.rollback()
+    left = set(session.scalars(select(Client.client_id)))
+    assert left >= {made["client_id"] for made in (used, promoted, of_token)}
+    assert left.isdisjoint({unused["client_id"], blocked["client_id"]})
+    targets = session.scalars(
+        select(AuditEvent.target).where(AuditEvent.tag == Tag.REGISTRATION_EXPIRED)
+    ).all()
+    assert targets == [f"client:{made['client_id']}" for made in (unused, blocked)]
+    clock.shift(31 * 86_400)
+    jobs.remove_unused_clients(runtime, threading.Event())
+    session.rollback()
+    assert used["client_id"] not in set(session.scalars(select(Client.client_id)))
+
+
+def test_of_twenty_registrations_with_a_token_of_five_uses_five_are_made(app, session, new_client):
     token = initial_token(session, uses=5)
     answers = []
 

@@ -47,7 +47,7 @@ from idp.directory.clients.models import (
 from idp.directory.clients.registration_tokens import Policy
 from idp.platform import clock, runtime
 from idp.platform.audit.tags import Tag
-from idp.platform.db import bump_configuration
+from idp.platform.db import bump_configuration, release
 from idp.platform.documents import Wanted
 from idp.platform.errors import (
     BadRequest,
@@ -203,16 +203,14 @@ def update(
 
     RFC 7592 2.2: what is not there goes back to its default.
     """
-    client, registration = authenticate(session, issuer, client_id, token, lock=True)
+    client, registration = authenticate(session, issuer, client_id, token)
     runtime.of(session).throttle.hit("registration changes", client_id, CHANGES_PER_HOUR, 3600)
     _check_same(session, client, sent)
-    policy = registration_tokens.policy_of(
-        session.get(RegistrationToken, registration.registration_token_id)
-        if registration.registration_token_id is not None
-        else None
-    )
+    policy = _policy_of(session, registration)
     said = reader(statements.merged(session, issuer, policy, sent))
     _fetch(session, said)
+    # Again, since others may have changed it while documents were waited for.
+    client, registration = authenticate(session, issuer, client_id, token, lock=True)
     before = audited.state_of(client)
     with session.no_autoflush:
         lists = _settle(session, issuer, policy, client, said)
@@ -224,6 +222,13 @@ def update(
     session.flush()
     _record(session, Tag.REGISTRATION_CHANGED, client, before, "changed")
     return Registered(client, said.extra, token or "", secret)
+
+
+def _policy_of(session: Session, registration: ClientRegistration) -> Policy:
+    if registration.registration_token_id is None:
+        return registration_tokens.ANONYMOUS
+    row = session.get_one(RegistrationToken, registration.registration_token_id)
+    return registration_tokens.policy_of(row)
 
 
 def delete(session: Session, issuer: Issuer, client_id: str, token: str | None) -> None:
@@ -431,6 +436,7 @@ def _fetch(session: Session, said: ClientMetadata) -> None:
 
 def _fetched(session: Session, name: str, address: str) -> Any:
     """Return a document, fetched by the pool of strangers, which nobody else waits for."""
+    release(session)
     try:
         return runtime.of(session).documents.get(address, _JSON, since=clock.now())
     except Busy:

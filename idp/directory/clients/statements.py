@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from idp.directory.clients.metadata import READ_ONLY, STATEMENT
 from idp.directory.clients.registration_tokens import Policy, Statements
 from idp.platform import clock, runtime
+from idp.platform.db import release
 from idp.platform.errors import (
     Busy,
     InvalidSoftwareStatement,
@@ -52,6 +53,7 @@ def _verified(
 ) -> dict[str, Any]:
     fetcher = runtime.of(session).fetcher
     algorithms = trusted.algorithms
+    release(session)  # its keys may have to be fetched
     try:
         keys = fetcher.get_json(trusted.jwks_uri)
         try:
