@@ -37,6 +37,7 @@ CASES: dict[str, Case] = {
         cases.introspect,
         cases.userinfo,
         cases.fapi,
+        cases.registration,
         cases.documents,
         cases.tails,
         cases.login,

@@ -26,7 +26,7 @@ from bench.load import Answer, Request, Script, Taken
 from bench.measure import Figure, Plan, Result, Row, at_least, at_most
 from bench.proofs import Key
 from bench.servers import WORKERS, Servers
-from bench.targets import OidcProvider, Server, cpu_seconds
+from bench.targets import CALLBACK, OidcProvider, Server, cpu_seconds
 from tests import protocol
 
 ROUNDS = 5
@@ -38,6 +38,8 @@ LOGIN_CONNECTIONS = 5
 ATTEMPTS = 2
 """A round that other work disturbed is taken again, until there are so many."""
 CONNECTIONS_OF_TAILS = 32
+REGISTRATIONS = 200
+"""Clients that must be able to register in a second."""
 
 Steps = Generator[Request | None, Answer, None]
 Round = Callable[[], Taken]
@@ -421,6 +423,32 @@ def _bound_userinfos(server: Server) -> Script:
 
 JWKS = "/.well-known/openid-configuration/jwks"
 DISCOVERY = "/.well-known/openid-configuration"
+
+
+def registration(servers: Servers) -> list[Result]:
+    """Clients that register themselves with a token that is good for any number of them."""
+    ours = servers.ours
+    body = {
+        "client_name": "Registered by the benchmark",
+        "redirect_uris": [CALLBACK],
+        "grant_types": ["authorization_code", "refresh_token"],
+    }
+    headers = {
+        "Content-Type": "application/json",
+        "Authorization": f"Bearer {ours.secrets[site.REGISTRATION]}",
+    }
+    request = Request("POST", "/connect/register", headers, json.dumps(body))
+
+    def script() -> Steps:
+        yield None
+        while True:
+            (yield request).expect(201)
+            yield None
+
+    result = measure(servers.plan, "registration", [_driven(ours, script)])
+    rate = result.rows["registration, ours"]["per second"].median
+    result.bars.append(at_least("registration: clients in a second", rate, REGISTRATIONS))
+    return [result]
 
 
 def documents(servers: Servers) -> list[Result]:

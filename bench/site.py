@@ -12,8 +12,10 @@ import psycopg
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
-from idp.directory.actor import Actor
+from idp.directory.actor import OPERATOR, Actor
+from idp.directory.clients import registration_tokens
 from idp.directory.clients.models import Client
+from idp.directory.clients.registration_tokens import NewToken
 from idp.directory.resources import service as resources
 from idp.directory.tenants.models import Tenant
 from idp.directory.users.models import User
@@ -35,6 +37,8 @@ PEOPLE = 1_000_000
 TENANTS = 10_000
 
 USERNAME = "ann"
+REGISTRATION = "registration"
+"""Name of the token with which clients register themselves, among the secrets."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,8 @@ def prepare(
         ]
         user = protocol.add_person(session, USERNAME, nick_name="Ann")
         published = _publish(session, user.id)
+        _, token = registration_tokens.issue(session, OPERATOR, None, NewToken())
+        session.commit()
         cookie = protocol.start_session(session, f"{host}:{port}", user, remember=True)
     runtime.engine.dispose()
     return Site(
@@ -100,7 +106,7 @@ def prepare(
         port,
         as_environment(settings),
         "=".join(cookie),
-        {app.client_id: app.secret or "" for app in apps},
+        {REGISTRATION: token} | {app.client_id: app.secret or "" for app in apps},
         published,
     )
 

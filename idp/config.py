@@ -307,6 +307,14 @@ class Settings(BaseSettings):
         default="",
         description=N_("Internal hosts or networks that may be fetched from, separated by commas."),
     )
+    fetch_strangers_per_minute: int = Field(
+        default=60,
+        ge=1,
+        le=6000,
+        description=N_(
+            "Descriptions of unregistered applications that one worker process fetches in a minute."
+        ),
+    )
     dns_server: str = Field(
         default="",
         description=N_(

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from idp.account import password_reset
 from idp.directory.authentication.models import QrSignIn, SignInAttempt
+from idp.directory.clients import registrations
 from idp.directory.devices import service as devices
 from idp.directory.devices.models import Device
 from idp.directory.factors.models import Passkey
@@ -147,6 +148,15 @@ def rotate_keys(runtime: Runtime, _stop: threading.Event) -> None:
         session.commit()
 
 
+def remove_unused_clients(runtime: Runtime, stop: threading.Event) -> None:
+    """Delete clients that registered without a token and that nobody used for 30 days."""
+    removed = cleanup.BATCH
+    while removed == cleanup.BATCH and not stop.is_set():
+        with runtime.sessions() as session:
+            removed = registrations.remove_unused(session, limit=cleanup.BATCH)
+            session.commit()
+
+
 BACKFILLS: Sequence[Backfill] = ()
 """Those that a contract step names as `NEEDS`."""
 
@@ -154,6 +164,7 @@ CHORES: Sequence[Chore] = (
     Chore("cleanup", CHORE_SECONDS, partial(cleanup.run, expiries=EXPIRIES)),
     Chore("seen-proofs", PROOF_SECONDS, partial(cleanup.run, expiries=PROOFS)),
     Chore("audit-retention", CHORE_SECONDS, cleanup.forget_audit),
+    Chore("unused-clients", HOUR, remove_unused_clients),
     Chore("key-rotation", CHORE_SECONDS, rotate_keys),
     Chore("daily-figures", FIGURE_SECONDS, figures.count_due),
     Chore("backfills", CHORE_SECONDS, partial(backfills.run, backfills=BACKFILLS)),

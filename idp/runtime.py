@@ -9,6 +9,7 @@ from sqlalchemy import URL, Engine, make_url
 
 from idp.config import Settings
 from idp.platform import connections, statements, tracing
+from idp.platform.documents import CONCURRENT, Documents
 from idp.platform.fetch import Fetcher
 from idp.platform.metrics.counts import Counts
 from idp.platform.runtime import Runtime
@@ -33,12 +34,15 @@ def create(settings: Settings, *, role: str = "command", seconds: float | None =
     tracer = tracing.create(settings, role)
     if tracer is not None:
         queries.watch(engine)
+    throttle = Throttle(settings.redis_url, counts)
+    strangers = Fetcher(settings.fetch_allow, concurrent=CONCURRENT)
     return Runtime(
         settings=settings,
         engine=engine,
         keyring=Keyring(settings.secret_keys),
-        throttle=Throttle(settings.redis_url, counts),
+        throttle=throttle,
         fetcher=Fetcher(settings.fetch_allow),
+        documents=Documents(strangers, throttle, settings.fetch_strangers_per_minute),
         counts=counts,
         tracer=tracer,
     )

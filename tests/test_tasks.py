@@ -145,3 +145,12 @@ def test_a_privilege_gets_into_a_token_as_printed(run_page: Callable[[str], str]
     assert client["client_id"] == "shop"
     assert claims["permission"] == ["orders.refund"]
     assert "orders" in claims["aud"]
+
+
+def test_a_registration_token_is_used_as_printed(run_page: Callable[[str], str]) -> None:
+    issued, made, changed, (listed,) = documents(run_page("issue-a-registration-token.md"))
+    assert issued["scopes"] == ["openid", "profile"]
+    assert made["scope"] == "openid profile offline_access"
+    assert (changed["client_name"], changed["client_id"]) == ("The shop", made["client_id"])
+    assert changed["grant_types"] == ["authorization_code"]
+    assert (listed["id"], listed["state"]) == (issued["id"], "used")

@@ -27,7 +27,7 @@ Kept = Mapping[str, Sequence[str | None]]
 def scope_lines(session: Session, wish: Wish, preview: Preview | None) -> list[ScopeLine]:
     """Explain every scope that was asked for; where none was, those that are granted."""
     names = wish.scopes or (() if preview is None else preview.granted.names)
-    known = origins.read_scopes(session, wish.client.row_id, names)
+    known = origins.read_scopes(session, wish.client.kept_id, names)
     return [_scope_line(wish, preview, name, known.get(name)) for name in names]
 
 

@@ -12,11 +12,10 @@ from sqlalchemy.orm import Session
 
 from idp.claims import access, registry
 from idp.claims.subject import Subject, subject_id
-from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.resources.snapshot import ApiView
 from idp.directory.tenants import service as tenants
-from idp.oauth import grant_state, token_ids
+from idp.oauth import callers, grant_state, token_ids
 from idp.oauth.checks import resource
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.grant_state import HeldGrant, StandingGrant
@@ -115,7 +114,8 @@ async def issue_access_token(  # noqa: PLR0913 - each by its name
         released = access.other_claims(other_claims(client, scopes, subject), budget=budget)
         if apis and subject is not None:
             released |= access.role_claims(access.role(subject), budget=budget)
-            released |= permission_claims(subject, apis, budget=budget)
+            if not client.is_stranger:
+                released |= permission_claims(subject, apis, budget=budget)
         return released | claims
 
     if client.access_token_is_reference:
@@ -265,8 +265,8 @@ async def _read(storage: Storage, issuer: Issuer | None, unverified_token: str) 
         raise InvalidToken(debug="token of another issuer")
     if int(claims["exp"]) <= clock.timestamp():
         raise InvalidToken(debug="expired")
-    client = await storage.look_up(clients.find, claims["client_id"])
-    if client is None or not client.is_served_by(issuer):
+    client = await callers.known(storage, issuer, claims["client_id"])
+    if client is None:
         raise InvalidToken(debug="client disabled")
     return AccessToken(claims, client, None, reference_id)
 

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from idp.directory.clients.models import Client
+from idp.directory.clients.documents import host_of
+from idp.directory.clients.models import DOCUMENT, OPERATOR, Client
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.tenants.models import Tenant
 from idp.oauth.models import Consent
@@ -27,6 +28,10 @@ class GivenConsent:
 
     id: int
     client_name: str
+    host: str
+    """The host of the client's document; empty where it has none."""
+    is_verified: bool
+    """Whether who runs this registered the client."""
     client_uri: str | None
     logo_uri: str | None
     tenant_name: str
@@ -62,7 +67,12 @@ def remember_consent(
     if before is not None and kept and expires_at is not None and before.expires_at is not None:
         # What was not shown this time lives no longer than it would have.
         expires_at = min(expires_at, before.expires_at)
-    values = {"scopes": sorted({*scopes, *kept}), "created_at": now, "expires_at": expires_at}
+    values = {
+        "scopes": sorted({*scopes, *kept}),
+        "document_hash": client.document_hash,
+        "created_at": now,
+        "expires_at": expires_at,
+    }
     session.execute(
         insert(session, Consent)
         .values(user_id=user_id, client_id=client.row_id, tenant_id=tenant_id, **values)
@@ -90,6 +100,8 @@ def list_consents(
         GivenConsent(
             consent.id,
             client.client_name or client.client_id,
+            host_of(client.client_id) if client.origin == DOCUMENT else "",
+            client.origin == OPERATOR,
             client.client_uri,
             client.logo_uri,
             tenant_name,

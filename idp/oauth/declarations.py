@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from idp.directory.clients.snapshot import ClientView
 from idp.oauth.client_auth.credentials import Credentials
 from idp.oauth.grants import GrantType
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import ProtocolResponse
+from idp.platform.issuer import Issuer
 from idp.platform.storage import Storage
 
 EXTENSION = "idp.oauth"
@@ -47,6 +50,8 @@ class Endpoint:
     """Whether the application behind answers what is not answered here."""
     needs_host: bool = True
     """Whether the Host header names the issuer; gateways ask by any address."""
+    exists: Callable[[Session, Issuer], bool] | None = None
+    """Whether an issuer has it, where that is a matter of its configuration."""
     is_canonical: bool = False
     """Whether it exists only at the host that the issuer is named after."""
     has_paths_below: bool = False

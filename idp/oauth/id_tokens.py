@@ -105,7 +105,9 @@ def may_request(client: ClientView, name: str, allowed: Collection[str] | None =
 
     `allowed` names the scopes that the person consented to, where the person was asked.
     """
-    if name in {"permission", "role", "tenant"}:
+    if name == "permission":
+        return not client.is_stranger
+    if name in {"role", "tenant"}:
         return True
     return any(
         name in identity.user_claims

@@ -149,6 +149,8 @@ class MachineDoor:
             session_cookie=None if cookies is None else _cookie(cookies, cookie_name(issuer)),
             query=forms.parse(query) if query else (),
             form=None if visit.form is None else forms.parse(visit.form),
+            content=visit.body,
+            content_type=headers.get("CONTENT_TYPE", ""),
             remote_addr=visit.remote_addr,
             request_id=visit.request_id,
         )

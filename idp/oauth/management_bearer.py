@@ -41,7 +41,7 @@ def _principal(issuer: Issuer, token: AccessToken) -> Principal:
     standing = token.standing
     return Principal(
         client_id=token.client.client_id,
-        client_row_id=token.client.row_id,
+        client_row_id=token.client.kept_id,
         client_tenant_id=token.client.tenant_id,
         user_id=None if standing is None else standing.user.id,
         tenant_id=None if standing is None else standing.grant.tenant_id,

@@ -36,6 +36,8 @@ class AuthorizationRequest(Base):
     consented_scopes: Mapped[list[str] | None]
     """None: not asked yet; empty: refused."""
     consent_remember: Mapped[bool] = mapped_column(default=False)
+    document_hash: Mapped[str | None] = mapped_column(String(43))
+    """Of the document of the client that the person was shown."""
     level_declined: Mapped[bool] = mapped_column(default=False)
     """Whether the person goes on without the level that is wished for."""
     pushed_request_id: Mapped[int | None] = mapped_column(BigInt)
@@ -108,6 +110,8 @@ class Consent(Base):
     client_id: Mapped[int] = reference("client.id")
     tenant_id: Mapped[int] = reference("tenant.id")
     scopes: Mapped[list[str]]
+    document_hash: Mapped[str | None] = mapped_column(String(43))
+    """Of the document of the client as it was then; another document is asked for anew."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     expires_at: Mapped[datetime | None] = mapped_column(index=True)
 

@@ -12,10 +12,10 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
+from idp.oauth import callers
 from idp.oauth.checks import levels, prompt, tenant
 from idp.oauth.checks import scope as scopes_of
 from idp.oauth.models import AuthorizationRequest
@@ -68,6 +68,8 @@ class Answers:
     tenant_id: int | None = None
     consented_scopes: tuple[str, ...] | None = None
     remember_consent: bool = False
+    document_hash: str | None = None
+    """Of the document of the client that they answered to."""
     level_declined: bool = False
     """Whether the person goes on without the level that is wished for."""
 
@@ -167,8 +169,7 @@ def find_client(session: Session, issuer: Issuer, handle: str) -> ClientView | N
 
 def find_served_client(session: Session, issuer: Issuer, client_id: str) -> ClientView | None:
     """Return an enabled application that an issuer serves; None for any other."""
-    client = clients.find(session, client_id)
-    return client if client is not None and client.is_served_by(issuer) else None
+    return callers.known_now(session, issuer, client_id)
 
 
 def find(
@@ -204,13 +205,15 @@ def read(
 ) -> PendingRequest | None:
     """Return a kept request of this issuer as a page shows it."""
     row = find(session, issuer, endpoint, handle)
-    return None if row is None else _as_shown(session, row, handle)
+    return None if row is None else _as_shown(session, issuer, row, handle)
 
 
-def _as_shown(session: Session, row: AuthorizationRequest, handle: str) -> PendingRequest:
+def _as_shown(
+    session: Session, issuer: Issuer, row: AuthorizationRequest, handle: str
+) -> PendingRequest:
     parameters = Parameters(parameters_of(session, row))
     client_id = parameters.get("client_id")
-    client = None if client_id is None else clients.find(session, client_id)
+    client = None if client_id is None else callers.find_now(session, issuer, client_id)
     return PendingRequest(
         handle=handle,
         client=client,
@@ -237,7 +240,7 @@ def find_tenant(session: Session, issuer: Issuer, handle: str, visitor: Visitor)
     """
     row = get(session, issuer, "authorize", handle)
     parameters = Parameters(parameters_of(session, row))
-    client = clients.find(session, parameters.require("client_id"))
+    client = callers.find_now(session, issuer, parameters.require("client_id"))
     own = {one.id: one for one in tenants.memberships(session, visitor.user.id, issuer)}
     required = (client.tenant_id if client else None, prompt.read_id(parameters, "tenant"))
     answers = answers_of(row, handle, visitor.browser.id)
@@ -293,6 +296,7 @@ def answers_of(row: AuthorizationRequest, handle: str, session_id: int | None) -
         row.tenant_id,
         None if scopes is None else tuple(scopes),
         row.consent_remember,
+        row.document_hash,
         row.level_declined,
     )
 
@@ -331,12 +335,19 @@ def decide_consent(
 ) -> None:
     """Note what the person allows; no scope at all is a refusal."""
     row = get(session, issuer, "authorize", handle)
-    request = _as_shown(session, row, handle)
+    request = _as_shown(session, issuer, row, handle)
     if request.client is None:
         message = "Nothing to consent to"
         raise BadRequest(message)
     allowed = [name for name in request.scopes if name in scopes]
-    _answer(session, row, browser, consented_scopes=allowed, consent_remember=remember)
+    _answer(
+        session,
+        row,
+        browser,
+        consented_scopes=allowed,
+        consent_remember=remember,
+        document_hash=request.client.document_hash,
+    )
     audit.record(
         session,
         Tag.CONSENT_GIVEN if allowed else Tag.CONSENT_REFUSED,
@@ -352,7 +363,7 @@ def may_decline_level(session: Session, issuer: Issuer, handle: str, held: str) 
     if row is None:
         return False
     parameters = Parameters(parameters_of(session, row))
-    client = clients.find(session, parameters.require("client_id"))
+    client = callers.find_now(session, issuer, parameters.require("client_id"))
     if client is None:
         return False
     asked = levels.read(issuer, client, parameters, prompt.read_claims(parameters))
@@ -387,6 +398,7 @@ def _answer(
             "tenant_id": None,
             "consented_scopes": None,
             "consent_remember": False,
+            "document_hash": None,
             "level_declined": False,
         }
         values = kept | values

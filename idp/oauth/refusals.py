@@ -28,6 +28,16 @@ def client_refused(
     audit.record(session, Tag.CLIENT_REFUSED, client_id=client_id[:200], details={"reason": reason})
 
 
+def registration_refused(
+    session: Session, client_id: str, remote_addr: str | None, reason: str
+) -> None:
+    """Record a wrong token at the endpoints of registration, as `client_refused` does."""
+    if _is_flood(session, "registration-refused", "", remote_addr):
+        return
+    name = client_id[:200] or None
+    audit.record(session, Tag.REGISTRATION_DENIED, client_id=name, details={"reason": reason})
+
+
 def proof_replayed(session: Session, client_id: str, remote_addr: str | None, jkt: str) -> None:
     """Count a DPoP proof that came twice, and record it as `client_refused` does."""
     runtime.of(session).counts.add(REPLAYS, "proof")

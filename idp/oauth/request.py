@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from idp.platform.errors import OAuthError
+import orjson
+
+from idp.platform.errors import OAuthError, TooLarge
 from idp.platform.issuer import Issuer
 from idp.platform.translation import N_
+from idp.platform.web import forms
 from idp.platform.web.authorization import Credential, Evidence
 
 if TYPE_CHECKING:
     from idp.oauth.declarations import Server
 
 REPEATABLE = frozenset({"resource"})  # RFC 8707 2
+LARGEST_JSON = 64 * 1024
+"""Bytes of a body of JSON."""
+DEEPEST_JSON = 16
 MISSING = N_("Missing parameter")
 DOUBLED = N_("Parameter given more than once")
 
@@ -57,6 +64,10 @@ class ProtocolRequest:
     query: Pairs = ()
     form: Pairs | None = None
     """None: the body is not a form."""
+    content: bytes = b""
+    """Body of a request that is no form."""
+    content_type: str = ""
+    """Header of that name."""
     remote_addr: str | None = None
     request_id: str = "-"
     proof: str | None = None
@@ -100,12 +111,47 @@ class ProtocolRequest:
             raise OAuthError(message)
         return Parameters(self.form)
 
+    def json(self) -> dict[str, Any]:
+        """Return the body as an object of JSON; one that is too large or too deep is refused.
+
+        RFC 8259 4: a name that stands twice in an object means something else to every reader.
+        """
+        kind = self.content_type.partition(";")[0].strip().lower()
+        if kind != "application/json":
+            message = "The body must be application/json"
+            raise OAuthError(message)
+        if len(self.content) > LARGEST_JSON:
+            message = f"The body exceeds {LARGEST_JSON} bytes"
+            raise TooLarge(message)
+        forms.check_json(self.content, DEEPEST_JSON)
+        try:
+            orjson.loads(self.content)  # strict about numbers, characters and what stands behind
+            value = json.loads(self.content, object_pairs_hook=_members)
+        except ValueError:
+            message = "The body is not JSON"
+            raise OAuthError(message) from None
+        if not isinstance(value, dict):
+            message = "The body must be a JSON object"
+            raise OAuthError(message)
+        return value
+
     @property
     def either(self) -> Parameters:
         """The parameters of an endpoint that takes GET and POST, never both mixed."""
         if self.method == "POST":
             return self.body
         return Parameters(self.query)
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; one that names a member twice is refused."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        doubled = next(name for name, count in counts.items() if count > 1)
+        message = f"Member given more than once: {doubled[:50]}"
+        raise OAuthError(message)
+    return members
 
 
 class Parameters:

@@ -5,6 +5,10 @@ Discovery, the doors and the checks follow from what stands here.
 
 from __future__ import annotations
 
+from sqlalchemy.orm import Session
+
+from idp.directory.clients import strangers
+from idp.directory.clients.models import OFF
 from idp.oauth.checks.response import RESPONSE_MODES, RESPONSE_TYPES
 from idp.oauth.client_auth import mtls, private_key_jwt, secret
 from idp.oauth.declarations import Endpoint, Proof, Readers, Server
@@ -14,11 +18,18 @@ from idp.oauth.endpoints.discovery import discovery
 from idp.oauth.endpoints.introspect import introspect
 from idp.oauth.endpoints.jwks import jwks
 from idp.oauth.endpoints.par import par
+from idp.oauth.endpoints.registration import CLIENT_PATH, manage, register
 from idp.oauth.endpoints.revoke import revoke
 from idp.oauth.endpoints.token import token
 from idp.oauth.endpoints.userinfo import userinfo
 from idp.oauth.grants import authorization_code, client_credentials, device_code, refresh_token
+from idp.platform.issuer import Issuer
 from idp.platform.signing.algorithms import ALGORITHMS
+
+
+def _takes_registrations(session: Session, issuer: Issuer) -> bool:
+    return strangers.policy_at(session, issuer.tenant_id).by_registration != OFF
+
 
 ENDPOINTS = (
     Endpoint(
@@ -86,6 +97,15 @@ ENDPOINTS = (
         metadata="revocation_endpoint",
         readers=Readers.CLIENTS,
     ),
+    Endpoint(
+        "/connect/register",
+        ("POST",),
+        register,
+        metadata="registration_endpoint",
+        readers=Readers.ANYBODY,
+        exists=_takes_registrations,
+    ),
+    Endpoint(CLIENT_PATH, ("GET", "PUT", "DELETE"), manage, readers=Readers.ANYBODY),
     Endpoint(
         "/connect/endsession",
         ("GET", "POST"),

@@ -51,6 +51,11 @@ def revoke_member_grants(session: Session, user_id: int, tenant_id: int) -> int:
     return revoke_grants(session, "left the tenant", user_id=user_id, tenant_id=tenant_id)
 
 
+def revoke_client_grants(session: Session, client_row_id: int, reason: str) -> int:
+    """End every grant of a client; return their number."""
+    return revoke_grants(session, reason, client_id=client_row_id)
+
+
 def revoke_grants(session: Session, reason: str, **of: int) -> int:
     """End every grant with these column values that has not ended; return their number."""
     return count_hits(

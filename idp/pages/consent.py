@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from flask import Blueprint, make_response, render_template, request
+from flask import Blueprint, make_response, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from idp.directory.resources.snapshot import ApiScopeView, IdentityView
 from idp.oauth import pending
-from idp.pages import brand, language
+from idp.pages import brand, language, logos
 from idp.pages.pending import (
     Authorization,
     current_authorization,
@@ -19,8 +19,9 @@ from idp.pages.pending import (
     resume,
 )
 from idp.pages.visitor import ask_to_sign_in, current_visitor
+from idp.platform.errors import BadRequest, NotFound, Unavailable
 from idp.platform.web import csrf
-from idp.platform.web.views import current_issuer, database
+from idp.platform.web.views import current_issuer, current_runtime, database
 
 blueprint = Blueprint("consent", __name__)
 
@@ -52,6 +53,9 @@ def show() -> Response:
             client=authorization.client,
             site=authorization.site,
             is_of_device=authorization.is_of_device,
+            is_here=authorization.site is None and not authorization.is_of_device,
+            issuer_name=current_issuer().name,
+            logo=_logo_address(authorization),
             tenant=pending.find_tenant(database(), current_issuer(), authorization.handle, visitor),
             user=visitor.user,
             lines=_requested_lines(authorization),
@@ -60,6 +64,29 @@ def show() -> Response:
         )
     )
     response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _logo_address(authorization: Authorization) -> str | None:
+    """Return where our copy of the picture of a stranger is; None where it names none."""
+    client = authorization.client
+    if not client.is_stranger or client.logo_uri is None:
+        return None
+    return url_for("consent.logo", **request_query_of(authorization))
+
+
+@blueprint.get("/consent/logo")
+def logo() -> Response:
+    """Serve a picture that an application names, fetched and drawn again: see `logos`."""
+    client = current_authorization().client
+    if not client.is_stranger or client.logo_uri is None:
+        raise NotFound
+    try:
+        content = current_runtime().documents.get(client.logo_uri, logos.WANTED)
+    except (Unavailable, BadRequest):
+        raise NotFound from None
+    response = make_response(content)
+    response.headers.update(logos.HEADERS)
     return response
 
 

@@ -426,6 +426,17 @@ def end(session: Session) -> None:
     session.close()
 
 
+def release(session: Session) -> None:
+    """End a transaction that only read, before something outside the database is waited for.
+
+    One that wrote stays as it is.
+    """
+    if not session.in_transaction() or session.new or session.dirty or session.deleted:
+        return
+    if not session.connection().info.get(_WROTE):
+        session.commit()
+
+
 class ConfigurationVersion(Base):
     """One row, raised by every change of a cached table; workers poll it (see `cache`)."""
 

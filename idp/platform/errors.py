@@ -249,6 +249,34 @@ class InvalidRequestUri(OAuthError):
     title = N_("This request has expired. Please go back to the application and start again.")
 
 
+class InvalidClientMetadata(OAuthError):
+    """RFC 7591 3.2.2: a member of the client's metadata cannot be registered."""
+
+    code = "invalid_client_metadata"
+    title = "The client metadata cannot be registered"
+
+
+class InvalidRedirectUri(OAuthError):
+    """RFC 7591 3.2.2: a redirect address cannot be registered."""
+
+    code = "invalid_redirect_uri"
+    title = "A redirect URI cannot be registered"
+
+
+class InvalidSoftwareStatement(OAuthError):
+    """RFC 7591 3.2.2: the software statement is not valid."""
+
+    code = "invalid_software_statement"
+    title = "The software statement is invalid"
+
+
+class UnapprovedSoftwareStatement(OAuthError):
+    """RFC 7591 3.2.2: nobody who signs software statements is trusted for this registration."""
+
+    code = "unapproved_software_statement"
+    title = "The software statement is not of an issuer that is trusted here"
+
+
 class InvalidToken(OAuthError):
     """RFC 6750 3.1: the access token is not valid here."""
 

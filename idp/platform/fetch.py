@@ -17,7 +17,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -268,13 +268,26 @@ class _Entry:
         self.problem, self.failures = None, 0
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer that is plainly fine."""
+
+    body: bytes
+    content_type: str
+    """Without parameters, in lower case."""
+    cache_control: str
+
+
 class Fetcher:
     """Guarded requests in a small pool of their own."""
 
-    def __init__(self, allow: str, *, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, allow: str, *, context: ssl.SSLContext | None = None, concurrent: int = CONCURRENT
+    ) -> None:
         self._allowance = _read_allowance(allow)
         self._given_context = context
-        self._slots = threading.BoundedSemaphore(CONCURRENT)
+        self._concurrent = concurrent
+        self._slots = threading.BoundedSemaphore(concurrent)
         self._json_waiters = threading.BoundedSemaphore(JSON_WAITERS)
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._lock = threading.Lock()
@@ -287,7 +300,7 @@ class Fetcher:
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(CONCURRENT, thread_name_prefix="fetch")
+        return ThreadPoolExecutor(self._concurrent, thread_name_prefix="fetch")
 
     def check(self, url: str) -> None:
         """Refuse an address that could never be fetched, by its form alone."""
@@ -308,6 +321,33 @@ class Fetcher:
                 return _read(response, max_bytes)
 
         return self._in_pool(self._parse(url), fetch, timeout)
+
+    def begin(
+        self,
+        url: str,
+        read: Callable[[Fetched], T],
+        accept: str,
+        *,
+        max_bytes: int,
+        timeout: float,
+    ) -> Future[T]:
+        """Fetch an address and read the answer, both on a thread of the pool.
+
+        The same is refused as in `get`. Busy where the pool has no room; the future has the result
+        or the Problem.
+        """
+        target = self._parse(url)
+
+        def work(target: _Target, deadline: float) -> T:
+            with _told(target):
+                headers = {"Accept": accept}
+                with self._response("GET", target, headers, None, max_bytes, deadline) as response:
+                    body = _read(response, max_bytes)
+                    content_type = response.getheader("Content-Type", "").partition(";")[0]
+                    cache_control = response.getheader("Cache-Control", "")
+            return read(Fetched(body, content_type.strip().lower(), cache_control))
+
+        return self._submit(target, work, time.monotonic() + timeout)
 
     def send(
         self,
@@ -339,6 +379,13 @@ class Fetcher:
     ) -> T:
         """Do something with one address in the pool, before a deadline."""
         deadline = time.monotonic() + timeout
+        future = self._submit(target, action, deadline)
+        with _told(target):
+            return future.result(timeout=max(0.0, deadline - time.monotonic()) + 0.1)
+
+    def _submit(
+        self, target: _Target, action: Callable[[_Target, float], T], deadline: float
+    ) -> Future[T]:
         if not self._slots.acquire(blocking=False):
             raise Busy(N_("Too many addresses are being fetched; try again."), BUSY_SECONDS)
         try:
@@ -348,18 +395,7 @@ class Fetcher:
             raise
         # The slot is free when the thread is, which a slow name server may hold for longer.
         future.add_done_callback(lambda _: self._slots.release())
-        debug: str
-        try:
-            return future.result(timeout=max(0.0, deadline - time.monotonic()) + 0.1)
-        except TimeoutError:
-            debug = "too slow"
-        except _RefusedError as reason:
-            debug = str(reason)
-        except (OSError, http.client.HTTPException, ValueError) as reason:
-            debug = type(reason).__name__
-        raise Unavailable(
-            filled(N_("%(host)s did not give a usable answer."), host=target.host), debug=debug
-        )
+        return future
 
     def get_json(
         self, url: str, *, max_age: float = MAX_AGE_SECONDS, refresh: bool = False
@@ -403,7 +439,7 @@ class Fetcher:
         if not self._json_waiters.acquire(blocking=False):
             return
         try:
-            entry.succeed(_json_object(self.get(url)))
+            entry.succeed(json_object(self.get(url)))
         except Busy:
             return  # says nothing about this address
         except Problem as problem:
@@ -506,6 +542,25 @@ class Fetcher:
                 yield response
 
 
+@contextmanager
+def _told(target: _Target) -> Iterator[None]:
+    """Raise Unavailable for whatever went wrong with an address, and why in its `debug` alone."""
+    debug: str
+    try:
+        yield
+    except TimeoutError:
+        debug = "too slow"
+    except _RefusedError as reason:
+        debug = str(reason)
+    except (OSError, http.client.HTTPException, ValueError) as reason:
+        debug = type(reason).__name__
+    else:
+        return
+    raise Unavailable(
+        filled(N_("%(host)s did not give a usable answer."), host=target.host), debug=debug
+    )
+
+
 def _read(response: http.client.HTTPResponse, max_bytes: int) -> bytes:
     """Read a whole answer that is plainly fine."""
     # RFC 9110 15.4: a redirect would lead past every check above, so none is followed.
@@ -526,7 +581,8 @@ def _read_body(response: http.client.HTTPResponse, max_bytes: int) -> bytes:
     return body
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
+    """Read a JSON object; Unavailable for anything else."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -16,6 +16,7 @@ from idp.platform.secrets import Keyring
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from idp.platform.documents import Documents
     from idp.platform.fetch import Fetcher
     from idp.platform.throttle import Throttle
     from idp.platform.tracing.exporting import Tracer
@@ -30,6 +31,7 @@ class Runtime:
     keyring: Keyring
     throttle: Throttle
     fetcher: Fetcher
+    documents: Documents
     cache: ConfigurationCache = field(default_factory=ConfigurationCache)
     counts: Counts = field(default_factory=Counts)
     tracer: Tracer | None = None

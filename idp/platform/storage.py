@@ -10,17 +10,19 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from sqlalchemy.orm import Session
 
-from idp.platform import tracing
+from idp.platform import documents, tracing
 from idp.platform.cache import MISSING, Lookup, Missing
 from idp.platform.connections import budget
 from idp.platform.connections.budget import Budget
-from idp.platform.db import AtomicWrite, Query, RepeatedError, run
+from idp.platform.db import AtomicWrite, Query, RepeatedError, release, run
 from idp.platform.db import end as end_session
+from idp.platform.documents import Kept, Wanted
 from idp.platform.runtime import NO_REQUEST, RequestContext, Runtime
 from idp.platform.tracing import Span, queries
 
@@ -80,6 +82,20 @@ class Storage(ABC):
 
         When it raises, nothing is.
         """
+
+    async def document(
+        self, url: str, wanted: Wanted[T], *, since: datetime | None = None
+    ) -> Kept[T]:
+        """Return a document that somebody else publishes, from memory or fetched now.
+
+        `since` asks for one that was fetched after that. A Problem where it cannot be had.
+        """
+        found = self.runtime.documents.peek(url, wanted, since)
+        return found or await self._fetched(self.runtime.documents.begin(url, wanted))
+
+    @abstractmethod
+    async def _fetched(self, future: Future[Kept[T]]) -> Kept[T]:
+        """Wait for a document that is being fetched."""
 
     def end(self) -> None:  # noqa: B027 - most hold nothing
         """Release what is held for the request; what was not committed is undone."""
@@ -145,6 +161,11 @@ class SessionStorage(Storage):
             self.session.commit()
         return found
 
+    async def _fetched(self, future: Future[Kept[T]]) -> Kept[T]:
+        """Wait on this thread, and keep nothing of the database meanwhile."""
+        release(self.session)
+        return self.runtime.documents.wait(future)
+
     async def in_session(
         self,
         function: Callable[Concatenate[Session, P], T],
@@ -201,6 +222,14 @@ class LoopStorage(Storage):
             return None
         row = await self._pool.write(change, values, self._budget)
         return None if row is None else row[1:]
+
+    async def _fetched(self, future: Future[Kept[T]]) -> Kept[T]:
+        """Wait without a thread; whoever else waits for the same document goes on waiting."""
+        waiting = asyncio.shield(asyncio.wrap_future(future))
+        try:
+            return await asyncio.wait_for(waiting, documents.TIMEOUT_SECONDS + 0.1)
+        except TimeoutError:
+            raise documents.busy() from None
 
     async def in_session(
         self,

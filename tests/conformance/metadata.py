@@ -34,7 +34,6 @@ def check_metadata(metadata: Mapping[str, Any], issuer: str) -> None:
     assert metadata["request_uri_parameter_supported"] is False
     assert "RS256" in metadata["request_object_signing_alg_values_supported"]
     assert "none" not in metadata["request_object_signing_alg_values_supported"]
-    assert "registration_endpoint" not in metadata
     assert metadata["code_challenge_methods_supported"] == ["S256"]
     endpoints = {
         name: address for name, address in metadata.items() if name.endswith(("_endpoint", "_uri"))

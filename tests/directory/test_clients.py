@@ -230,6 +230,7 @@ def test_every_setting_is_a_column(session: Session) -> None:
     columns = set(Client.__table__.columns.keys())
     assert set(fields.FIELDS) <= columns
     own = {"id", "tenant_id", "client_id", "created_at", "updated_at", "concurrency_stamp"}
+    own |= {"origin", "document_hash"}
     assert columns - set(fields.FIELDS) == own
 
 

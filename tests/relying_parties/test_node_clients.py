@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests import npm, protocol
+from tests import npm, protocol, registering
 from tests.client_keys import ClientKey
 from tests.conformance.browser import Arrival, Browser, Person
 from tests.conformance.provider import Provider, add_full_person, own_database, running
@@ -112,6 +112,21 @@ def test_a_library_keeps_to_message_signing(
     private = json.dumps({**key.key.as_dict(private=True), "kid": key.kid})
     result = sign_in(demanding, programs, clerk, "bank", "bank", protocol.CALLBACK, private)
     assert [kind.lower() for kind in result["types"]] == ["dpop", "dpop"]
+    assert result["sub"] == str(clerk.id)
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "none"])
+def test_a_library_registers_itself(
+    demanding: Provider, programs: Path, clerk: Person, method: str
+) -> None:
+    with demanding.sessions() as session:
+        registering.let_in(session)
+        token = registering.initial_token(session) if method == "client_secret_post" else ""
+    arguments = (token, protocol.CALLBACK, method)
+    result = sign_in(demanding, programs, clerk, "registers_itself", *arguments)
+    assert result["client_id"].startswith("c_")
+    assert result["token_endpoint_auth_method"] == method
+    assert result["scope"] == "openid profile email offline_access"
     assert result["sub"] == str(clerk.id)
 
 

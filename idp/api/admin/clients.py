@@ -24,7 +24,7 @@ from idp.directory.clients import kinds, presets
 from idp.directory.clients import management as clients
 from idp.directory.clients.fields import FIELDS
 from idp.directory.clients.management import Filters
-from idp.directory.clients.models import Client
+from idp.directory.clients.models import DOCUMENT, OPERATOR, REGISTERED, Client
 from idp.directory.clients.service import NewClient, get_secret
 from idp.directory.levels import MFA
 from idp.directory.scopes import Scope
@@ -38,6 +38,7 @@ READ, WRITE = Scope.ADMIN_CLIENTS_READ, Scope.ADMIN_CLIENTS_WRITE
 PRESETS = {"single_page" if name == "spa" else name: name for name in presets.PRESETS}
 """Names of presets in this API, and those by which the rules know them."""
 KINDS = {rule: name for name, rule in PRESETS.items()}
+ORIGINS = (OPERATOR, REGISTERED, DOCUMENT)
 LISTS = ("grant_types", "scopes", "redirect_uris", "post_logout_redirect_uris", "cors_origins")
 LONGEST_URI = 2000
 LONGEST_ID = 200
@@ -90,6 +91,7 @@ class ListedClientShape(AdminShape):
     client_id = text()
     client_name = text(allow_none=True)
     kind = text()
+    origin = text()
     tenant = int64(attribute="tenant_id", allow_none=True)
     enabled = fields.Boolean()
     grant_types = fields.List(text())
@@ -106,6 +108,7 @@ class ClientShape(AdminShape):
     id = int64(dump_only=True)
     client_id = text(dump_only=True)
     kind = text(dump_only=True)
+    origin = text(dump_only=True)
     tenant = int64(attribute="tenant_id", allow_none=True, dump_only=True)
     secrets = fields.List(fields.Nested(SecretShape), dump_only=True)
     live_grants = int32(dump_only=True)
@@ -217,6 +220,7 @@ class ListQuery(Paging):
     search = text(200, load_default=None)
     kind = text(load_default=None, checks=[validate.OneOf(list(PRESETS))])
     enabled = yes_or_no()
+    origin = text(load_default=None, checks=[validate.OneOf(ORIGINS)])
     in_tenant = row_id(load_default=None)
     after = text(LONGEST_ID, load_default="")
 
@@ -240,6 +244,7 @@ def list_(tenant: int, query: Mapping[str, Any]) -> Page:
         search=query["search"],
         kind=PRESETS.get(query["kind"]),
         is_enabled=query["enabled"],
+        origin=query["origin"],
         tenant_id=query["in_tenant"],
     )
     limit = query["limit"]
@@ -358,6 +363,20 @@ def enable(tenant: int, id: int) -> Tagged:
 
 
 @admin.operation(
+    "clients-promote",
+    "POST",
+    f"{PATH}/<int:id>/promote",
+    level=MFA,
+    scope=WRITE,
+    tenant=tenant_or_platform(WRITE),
+    result=ClientShape(),
+)
+def promote(tenant: int, id: int) -> Tagged:
+    """Register a client that came by itself."""
+    return committed(clients.promote(database(), acting(WRITE, tenant), id))
+
+
+@admin.operation(
     "clients-secret-add",
     "POST",
     f"{PATH}/<int:client>/secrets",
@@ -452,6 +471,7 @@ def listed(client: Client) -> dict[str, Any]:
         "client_id": client.client_id,
         "client_name": client.client_name,
         "kind": KINDS[kinds.kind_of(client)],
+        "origin": client.origin,
         "tenant_id": client.tenant_id,
         "enabled": client.enabled,
         "grant_types": [row.grant_type for row in client.grant_types],

@@ -8,16 +8,23 @@ from marshmallow import fields, post_load, pre_load, validate
 
 from idp.api.actor import acting, tenant_below_platform
 from idp.api.admin.dialect import AdminShape, Tagged, admin
+from idp.directory.clients.addresses import LONGEST_HOST
+from idp.directory.clients.models import OFF
+from idp.directory.clients.snapshot import LONGEST_ID
 from idp.directory.levels import MFA
 from idp.directory.policies import management as policies
 from idp.directory.policies.management import PolicyState, RolePolicyState
 from idp.directory.policies.rules import CHOICES, COLUMNS, PolicySpec, RolePolicySpec
+from idp.directory.resources.snapshot import LONGEST_NAME
 from idp.directory.scopes import Scope
+from idp.directory.tenants import strangers
+from idp.directory.tenants.strangers import MOST_LISTED, StrangerSpec
 from idp.platform.integers import INT32_MAX
 from idp.platform.web.views import database
 from idp.platform.wire.shapes import boolean, int32, int64, text
 
 PATH = "/tenants/<int:tenant>/policy"
+STRANGERS_PATH = f"{PATH}/applications"
 ROLE_PATH = "/tenants/<int:tenant>/roles/<int:role>/policy"
 READ, WRITE = Scope.ADMIN_POLICY_READ, Scope.ADMIN_POLICY_WRITE
 MOST = 10
@@ -27,6 +34,11 @@ MOST = 10
 def _number() -> fields.Integer:
     """Return a field that the service checks, or none."""
     return int32(minimum=0, maximum=INT32_MAX, allow_none=True, load_default=None)
+
+
+def _texts(longest: int) -> fields.List[str]:
+    """Return a field of names; the service checks what they are."""
+    return fields.List(text(longest), validate=validate.Length(max=MOST_LISTED), load_default=list)
 
 
 class RequiredPolicyShape(AdminShape):
@@ -97,7 +109,24 @@ class RolePolicyShape(AdminShape):
         return RolePolicySpec(**data)
 
 
-POLICY, ROLE_POLICY = PolicyShape(), RolePolicyShape()
+class StrangerPolicyShape(AdminShape):
+    """Which applications an issuer lets in that nobody registered."""
+
+    schema_name = "StrangerPolicy"
+
+    clients_by_document = text(10, load_default=OFF)
+    clients_by_document_hosts = _texts(LONGEST_HOST)
+    clients_by_document_blocked = _texts(LONGEST_ID)
+    clients_by_registration = text(10, load_default=StrangerSpec().clients_by_registration)
+    stranger_scopes = _texts(LONGEST_NAME)
+
+    @post_load
+    def to_spec(self, data: dict[str, Any], **_: Any) -> StrangerSpec:
+        """Return the policy as the service takes it."""
+        return StrangerSpec(**data)
+
+
+POLICY, ROLE_POLICY, STRANGERS = PolicyShape(), RolePolicyShape(), StrangerPolicyShape()
 
 
 @admin.operation(
@@ -174,6 +203,37 @@ def remove_of_role(tenant: int, role: int, stamp: str | None) -> None:
     """Delete the policy of a role."""
     policies.remove_of_role(database(), acting(WRITE, tenant), role, stamp=stamp)
     database().commit()
+
+
+@admin.operation(
+    "policy-applications-get",
+    "GET",
+    STRANGERS_PATH,
+    scope=READ,
+    tenant=tenant_below_platform(READ),
+    result=STRANGERS,
+)
+def detail_of_strangers(tenant: int) -> Tagged:
+    """Read which applications an issuer lets in that nobody registered."""
+    row = strangers.get(database(), acting(READ, tenant), tenant)
+    return Tagged(row, row.concurrency_stamp)
+
+
+@admin.operation(
+    "policy-applications-replace",
+    "PUT",
+    STRANGERS_PATH,
+    scope=WRITE,
+    tenant=tenant_below_platform(WRITE),
+    level=MFA,
+    body=STRANGERS,
+    result=STRANGERS,
+)
+def replace_of_strangers(tenant: int, body: StrangerSpec, stamp: str | None) -> Tagged:
+    """Replace which applications an issuer lets in that nobody registered."""
+    row = strangers.replace(database(), acting(WRITE, tenant), tenant, body, stamp=stamp)
+    database().commit()
+    return Tagged(row, row.concurrency_stamp)
 
 
 def _tagged_role(state: RolePolicyState) -> Tagged:

@@ -230,6 +230,34 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
         Text("Enable a client", "启用客户端"),
         Text("Enabling twice is not an error.", "重复启用不视为错误。"),
     ),
+    "clients-promote": (
+        Text("Register a client that came by itself", "登记自行接入的客户端"),
+        Text(
+            "It becomes a client like those that were created here, with the scopes that it could have before. Its document "
+            "is not read any more, and its people are asked for their consent once more.",
+            "该客户端成为普通客户端，保留原可申请的权限范围；不再读取其描述文档，使用者须重新确认授权。",
+        ),
+    ),
+    "clients-registration-token-list": (Text("List registration tokens", "查询注册令牌列表"),),
+    "clients-registration-token-issue": (
+        Text("Issue a registration token", "签发注册令牌"),
+        Text(
+            "An initial access token (RFC 7591): with it clients register themselves at `/connect/register`, as far as its "
+            "policy goes. The token is answered this once and kept as a hash. Issued by an administrator of a tenant it is "
+            "for clients of the tenant, used at the issuer of the tenant; issued at the platform, for clients of the platform.",
+            "初始访问令牌（RFC 7591）：客户端凭此在 `/connect/register` 自行注册，注册内容受其策略限制。"
+            "令牌仅在此返回一次，只保存摘要。租户管理员签发的令牌用于该租户的客户端，平台签发的令牌用于平台的客户端。",
+        ),
+    ),
+    "clients-registration-token-get": (Text("Read a registration token", "查看注册令牌"),),
+    "clients-registration-token-revoke": (
+        Text("Revoke a registration token", "吊销注册令牌"),
+        Text(
+            "Nobody registers with it any more; clients that did stay, and change themselves within its policy. Revoking "
+            "twice is not an error.",
+            "不能再用它注册客户端；已注册的客户端保留，仍可在其策略内修改自身。重复吊销不视为错误。",
+        ),
+    ),
     "clients-secret-add": (
         Text("Add a secret", "添加密钥"),
         Text(
@@ -490,6 +518,22 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "已有密码仍然有效。级别不足的会话在应用下次发起登录时须补充验证。",
         ),
     ),
+    "policy-applications-get": (
+        Text("Read which applications may come in", "查看应用接入策略"),
+        Text(
+            "Which applications that nobody registered here the issuer of a tenant lets in. Tenant 1 is the platform; other "
+            "tenants have such a policy if they have hosts of their own.",
+            "返回该租户作为颁发者允许哪些未经登记的应用接入。租户 1 即平台；其他租户须有自己的域名才能设置。",
+        ),
+    ),
+    "policy-applications-replace": (
+        Text("Replace which applications may come in", "修改应用接入策略"),
+        Text(
+            "All values are replaced; one that is missing gets its default. Applications that are not let in any more can use "
+            "none of their tokens.",
+            "整体替换，缺少的值取默认值。不再允许接入的应用，其令牌全部失效。",
+        ),
+    ),
     "policy-role-get": (
         Text("Read the policy of a role", "查看角色的策略"),
         Text(
@@ -745,6 +789,12 @@ SCHEMAS = {
     "ClientSecret": Text("A secret, without its value.", "密钥信息，不含密钥本身。"),
     "NewClientSecret": Text("A secret to be generated.", "待生成的密钥。"),
     "IssuedClientSecret": Text("A new secret with its value.", "新密钥。"),
+    "RegistrationToken": Text(
+        "A registration token, without its value.", "注册令牌信息，不含令牌本身。"
+    ),
+    "RegistrationTokenPage": Text("A page of registration tokens.", "一页注册令牌。"),
+    "IssuedRegistrationToken": Text("A new registration token with its value.", "新注册令牌。"),
+    "NewRegistrationToken": Text("A registration token to be issued.", "待签发的注册令牌。"),
     "ListedClientPage": Text("A page of clients.", "一页客户端。"),
     "User": Text("An account.", "账号。"),
     "UserDetail": Text("An account with its tenants and roles.", "账号及其租户和角色。"),
@@ -971,6 +1021,58 @@ MEMBERS = {
         "`true`: only enabled clients; `false`: only the others.",
         "`true`：只查询已启用的客户端；`false`：只查询已停用的客户端。",
     ),
+    "RegistrationToken.tenant": Text(
+        "Tenant that the clients belong to; null: the platform.", "客户端所属的租户；null 为平台。"
+    ),
+    "note": Text("Note for administrators.", "备注。"),
+    "RegistrationToken.state": Text(
+        "`active`, `revoked`, `expired`, or `used` (no use is left).",
+        "`active`、`revoked`（已吊销）、`expired`（已过期）或 `used`（次数用完）。",
+    ),
+    "uses": Text(
+        "How many clients may register with it; null: any number.",
+        "可注册的客户端数；null 为不限。",
+    ),
+    "uses_left": Text(
+        "How many more clients may register; null: any number.",
+        "剩余可注册的客户端数；null 为不限。",
+    ),
+    "token": Text("The token, answered this once.", "令牌，仅在此返回一次。"),
+    "redirect_hosts": Text(
+        "Hosts that redirect URIs may have; `*.` at the beginning stands for one label. Empty: any.",
+        "回调地址允许的主机；开头的 `*.` 代表一级域名。空为不限。",
+    ),
+    "RegistrationToken.scopes": Text(
+        "Scopes that the clients may request. Empty: those of all clients that nobody registered.",
+        "客户端可申请的权限范围。空为所有自行接入的客户端可申请的范围。",
+    ),
+    "NewRegistrationToken.scopes": Text(
+        "Scopes that the clients may request. Empty: those of all clients that nobody registered.",
+        "客户端可申请的权限范围。空为所有自行接入的客户端可申请的范围。",
+    ),
+    "auth_methods": Text(
+        "Values of `token_endpoint_auth_method` that the clients may have.",
+        "客户端可用的 `token_endpoint_auth_method`。",
+    ),
+    "trusted": Text(
+        "Whether the clients are like those that administrators create: people see no warning.",
+        "是否视同管理员登记的客户端：用户不会看到未验证提示。",
+    ),
+    "requires_pkce": Text(
+        "`false`: confidential clients that are trusted may do without PKCE.",
+        "`false`：受信任的机密客户端可不使用 PKCE。",
+    ),
+    "statement_issuer": Text(
+        "Issuer of software statements (RFC 7591 2.3); null: none is trusted.",
+        "软件声明的签发者（RFC 7591 2.3）；null 为不信任任何签发者。",
+    ),
+    "statement_jwks_uri": Text("Address of the keys of that issuer.", "该签发者公钥的地址。"),
+    "statement_algorithms": Text(
+        "Algorithms that statements may be signed with.", "软件声明允许的签名算法。"
+    ),
+    "statement_required": Text(
+        "Whether only clients with a statement may register.", "是否只允许带软件声明的客户端注册。"
+    ),
     "client_id": Text(
         "OAuth client identifier, unique; generated where a new client has none.",
         "OAuth 客户端标识，全局唯一；新建时未传则由系统生成。",
@@ -979,6 +1081,11 @@ MEMBERS = {
     "kind": Text(
         "`web`, `single_page`, `native` or `service`.",
         "`web`、`single_page`、`native` 或 `service`。",
+    ),
+    "origin": Text(
+        "Where the client comes from: `operator` (created here), `registered` (by itself), or `document` (described by the "
+        "document that its id is the address of).",
+        "客户端的来源：`operator`（在此创建）、`registered`（自行注册）或 `document`（由客户端 ID 所指的文档描述）。",
     ),
     "Client.tenant": Text(
         "Tenant whose members it serves; null: those of every tenant.",
@@ -1335,6 +1442,27 @@ MEMBERS = {
         "Ids of at most two administrators of the tenant of whom this policy and those of its roles require no second "
         "factor, for emergencies. Each use is mailed to all administrators.",
         "免两步验证的管理员编号，最多两名，仅供应急使用；本策略及租户角色的策略不要求其两步验证。每次使用都会通知全体管理员。",
+    ),
+    "clients_by_document": Text(
+        "Applications whose client id is the https address of a document that describes them: `off`, `listed` (hosts in "
+        "`clients_by_document_hosts`), or `any`.",
+        "以描述文档的 https 地址作为客户端 ID 的应用：`off`（不允许）、`listed`（仅限 `clients_by_document_hosts` 中的域名）或 `any`（全部允许）。",
+    ),
+    "clients_by_document_hosts": Text(
+        "Hosts that are let in; `*.` at the beginning stands for one label.",
+        "允许的域名，开头的 `*.` 代表一级子域名。",
+    ),
+    "clients_by_document_blocked": Text(
+        "Hosts and client ids that are never let in.", "禁止接入的域名和客户端 ID。"
+    ),
+    "clients_by_registration": Text(
+        "Applications that register themselves: `off`, `token` (with an initial access token), or `any`.",
+        "自行注册的应用：`off`（不允许）、`token`（须持初始访问令牌）或 `any`（全部允许）。",
+    ),
+    "stranger_scopes": Text(
+        "Scopes that such applications may ask for, beside `openid`, `profile`, `email`, `offline_access` and those of open "
+        "APIs.",
+        "除 `openid`、`profile`、`email`、`offline_access` 和对外开放的 API 的权限范围外，此类应用还可申请的权限范围。",
     ),
     "Policy.required": Text(
         "What applies to the people of the tenant.", "对租户成员实际生效的要求。"

@@ -30,6 +30,7 @@ def state_of(client: Client) -> dict[str, Any]:
     """Return the settings and lists of a client."""
     return {
         "client_id": client.client_id,
+        "origin": client.origin,
         **{name: getattr(client, name) for name in fields.FIELDS},
         **{
             name: Rows(
@@ -45,7 +46,7 @@ def state_of(client: Client) -> dict[str, Any]:
 
 def blank() -> dict[str, Any]:
     """Return the state of a client without any values."""
-    return {name: fields.default_of(name) for name in fields.FIELDS}
+    return {name: fields.default_of(name) for name in (*fields.FIELDS, "origin")}
 
 
 def record(session: Session, client: Client, tag: Tag, before: State, after: State) -> None:

@@ -226,6 +226,28 @@ def _codes(name: str, value: Any, _rules: Rules) -> list[str]:
     return codes
 
 
+def public_keys(value: Any) -> list[dict[str, Any]]:
+    """Return the keys of a JSON Web Key Set that are usable here; ValueError where it is none.
+
+    Unlike at registration, keys of other kinds are left out; private ones are refused as ever.
+    """
+    keys = value.get("keys") if isinstance(value, dict) else None
+    if not isinstance(keys, list) or len(keys) > MOST_KEYS:
+        raise ValueError("no key set")
+    if not all(isinstance(key, dict) for key in keys):
+        raise ValueError("no key set")
+    if any(not _SECRET_MEMBERS.isdisjoint(key) for key in keys):
+        raise ValueError("a private key")
+    return [key for key in keys if _is_usable(_imported(key))]
+
+
+def _imported(key: dict[str, Any]) -> object:
+    try:
+        return KeySet.import_key_set({"keys": [dict(key)]}).keys[0]
+    except (JoseError, ValueError, TypeError, KeyError, IndexError):
+        return None
+
+
 def _is_usable(key: object) -> bool:
     if isinstance(key, RSAKey):
         return key.public_key.key_size >= SMALLEST_RSA
@@ -432,6 +454,13 @@ def default_of(column: str) -> Any:
     """Return the default of a column; None for generated values."""
     default = Client.__table__.columns[column].default
     return default.arg if default is not None and default.is_scalar else None
+
+
+def set_defaults(client: Client) -> None:
+    """Give a new client the defaults of its columns now, not with the insert: checks need them."""
+    for column in Client.__table__.columns.keys():  # noqa: SIM118 - no dict
+        if getattr(client, column) is None:
+            setattr(client, column, default_of(column))
 
 
 def _read(field: Field, value: Any, rules: Rules) -> Any:

@@ -16,8 +16,18 @@ from sqlalchemy.orm import Session, selectinload
 from idp.directory import child_rows
 from idp.directory.actor import Actor
 from idp.directory.child_rows import DesiredRow
-from idp.directory.clients import audited, fields, kinds, rules, service
+from idp.directory.clients import (
+    audited,
+    fields,
+    kinds,
+    registrations,
+    rules,
+    service,
+    strangers,
+)
 from idp.directory.clients.models import (
+    DOCUMENT,
+    OPERATOR,
     Client,
     ClientClaim,
     ClientCorsOrigin,
@@ -37,6 +47,7 @@ from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, Forbidden, NotFound, Overreach, Unprocessable
 from idp.platform.integers import INT32_MAX
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.secrets import MASK, looks_like_digest
 from idp.platform.translation import N_, filled
 
@@ -95,6 +106,7 @@ class Filters:
     kind: str | None = None
     """One of `presets.PRESETS`."""
     is_enabled: bool | None = None
+    origin: str | None = None
     tenant_id: int | None = None
 
 
@@ -202,6 +214,7 @@ def replace(
 ) -> Client:
     """Replace a client; without a difference nothing changes, not even the stamp."""
     client = _lock(session, actor, row_id)
+    _check_own(client)
     stamps.check(client.concurrency_stamp, spec.concurrency_stamp)
     before = audited.state_of(client)
     with session.no_autoflush:
@@ -250,6 +263,8 @@ def list_page(
         query = query.where(kinds.is_of(filters.kind))
     if filters.is_enabled is not None:
         query = query.where(Client.enabled.is_(filters.is_enabled))
+    if filters.origin is not None:
+        query = query.where(Client.origin == filters.origin)
     if filters.tenant_id is not None:
         query = query.where(Client.tenant_id == filters.tenant_id)
     query = query.options(selectinload(Client.grant_types), selectinload(Client.secrets))
@@ -277,6 +292,8 @@ def change(
     """Change single settings and whole lists of a client; what is not named stays as it is."""
     client = _lock(session, actor, row_id)
     _check_power(session, actor, client)
+    if lists or settings.keys() - {"enabled"}:
+        _check_own(client)
     stamps.check(client.concurrency_stamp, stamp)
     scopes, grantable = _management_scopes(client), [*(client.grantable_privileges or ())]
     was_exempt = client.second_factor_exempt
@@ -327,6 +344,7 @@ def issue_secret(
     """Add a generated secret to a client in reach; return its value too, for the one time."""
     client = _lock(session, actor, row_id)
     _check_power(session, actor, client)
+    _check_own(client)
     value = service.add_secret(session, client, description=description, expires_at=expires_at)
     return client, client.secrets[-1], value
 
@@ -384,6 +402,7 @@ def add_secret(
 ) -> str:
     """Add a secret to a client in reach, generated unless given, and return it."""
     client = _lock(session, actor, row_id)
+    _check_own(client)
     return service.add_secret(
         session, client, value, description=description, expires_at=expires_at
     )
@@ -408,6 +427,30 @@ def set_enabled(session: Session, actor: Actor, row_id: int, *, enabled: bool) -
     client = _lock(session, actor, row_id)
     if client.enabled is not enabled:
         service.update(session, client, {"enabled": enabled})
+
+
+def promote(session: Session, actor: Actor, row_id: int, *, stamp: str | None = None) -> Client:
+    """Make a client that nobody registered one of those who run this; it keeps what it may do.
+
+    Its document is not asked any more, and its people are asked for their consent once more.
+    """
+    client = _lock(session, actor, row_id)
+    _check_power(session, actor, client)
+    stamps.check(client.concurrency_stamp, stamp)
+    if client.origin == OPERATOR:
+        raise Conflict(N_("This client is registered already."))
+    before = audited.state_of(client)
+    if client.origin == DOCUMENT:
+        tenant_id = client.tenant_id or PLATFORM_TENANT_ID
+        apis, identities = strangers.scopes_at(session, tenant_id)
+        service.set_scopes(session, client, [*apis, *identities])
+    registrations.forget(session, client)
+    client.origin, client.document_hash = OPERATOR, None
+    client.concurrency_stamp = stamps.new_stamp()
+    rules.check(client)
+    session.flush()
+    _record(session, client, before, audited.state_of(client))
+    return client
 
 
 def spec_of(new: NewClient) -> ClientSpec:
@@ -474,6 +517,14 @@ def _lock(session: Session, actor: Actor, row_id: int) -> Client:
     if session.scalar(lock.with_for_update(key_share=True)) is None:
         raise NotFound
     return get(session, actor, row_id)
+
+
+def _check_own(client: Client) -> None:
+    """Refuse to change what a client's own document says."""
+    if client.origin == DOCUMENT:
+        raise Unprocessable(
+            N_("This client is described by its own document. Register it here to change it.")
+        )
 
 
 def _rename(session: Session, client: Client, client_id: str) -> None:

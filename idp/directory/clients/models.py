@@ -18,10 +18,17 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from idp.platform import clock
-from idp.platform.db import Base, BigInt, Id, Name, reference
+from idp.platform.db import Base, BigInt, Digest, Id, Name, reference
 from idp.platform.stamps import Stamp
 
 USUAL_CODE_SECONDS = 300
+
+OPERATOR, REGISTERED, DOCUMENT = "operator", "registered", "document"
+"""How a client came: registered by an operator, or by itself, or described by its document."""
+OFF = "off"
+BY_DOCUMENT = (OFF, "listed", "any")
+BY_REGISTRATION = (OFF, "token", "any")
+"""`token`: with an initial access token (RFC 7591 3)."""
 
 
 class Client(Base):
@@ -117,6 +124,10 @@ class Client(Base):
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
     concurrency_stamp: Mapped[Stamp]
     """Replaced at every change, of the lists too."""
+    origin: Mapped[str] = mapped_column(String(20), default=OPERATOR)
+    """`operator`, `registered` or `document`."""
+    document_hash: Mapped[str | None] = mapped_column(String(43))
+    """Of the document that the row was last written from, see `documents.Document.hash`."""
 
     secrets: Mapped[list[ClientSecret]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True, order_by="ClientSecret.id"
@@ -285,3 +296,75 @@ class ClientOwner(Base):
     client_id: Mapped[int] = mapped_column(
         BigInt, ForeignKey("client.id", ondelete="CASCADE"), primary_key=True, index=True
     )
+
+
+class RegistrationToken(Base):
+    """An initial access token: lets clients register themselves (RFC 7591 3), by its policy."""
+
+    __tablename__ = "registration_token"
+    concerns_tokens = False
+
+    id: Mapped[Id]
+    tenant_id: Mapped[int | None] = reference("tenant.id")
+    """What its clients belong to; None: the platform."""
+    token_hash: Mapped[Digest] = mapped_column(unique=True)
+    note: Mapped[str | None] = mapped_column(String(200))
+    policy: Mapped[dict[str, Any]]
+    """See `registration_tokens.Policy`."""
+    uses_left: Mapped[int | None] = mapped_column(Integer)
+    """How many more clients may register; None: any number."""
+    created_by: Mapped[int | None] = reference("user.id", ondelete="SET NULL")
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class ClientRegistration(Base):
+    """What belongs to a client that registered itself, beside its settings."""
+
+    __tablename__ = "client_registration"
+    concerns_tokens = False
+
+    id: Mapped[Id]
+    client_id: Mapped[int] = mapped_column(
+        BigInt, ForeignKey("client.id", ondelete="CASCADE"), unique=True
+    )
+    issuer_tenant_id: Mapped[int] = reference("tenant.id")
+    """The issuer at which it registered."""
+    registration_token_id: Mapped[int | None] = reference(
+        "registration_token.id", ondelete="CASCADE"
+    )
+    """None: it registered without one."""
+    token_hash: Mapped[Digest]
+    """Of the registration access token (RFC 7592 1.2)."""
+    extra: Mapped[dict[str, Any]]
+    """Metadata that is kept and answered, such as contacts, software_id, initiate_login_uri."""
+    used_at: Mapped[datetime | None]
+    """When the client last authenticated, by the minute."""
+    created_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)
+
+
+class StrangerPolicy(Base):
+    """Which clients an issuer serves that nobody here registered; without a row: the defaults."""
+
+    __tablename__ = "stranger_policy"
+    configuration = True
+
+    id: Mapped[Id]
+    tenant_id: Mapped[int] = mapped_column(
+        BigInt, ForeignKey("tenant.id", ondelete="CASCADE"), unique=True
+    )
+    """The tenant that is the issuer."""
+    clients_by_document: Mapped[str] = mapped_column(String(10), default=OFF)
+    """One of `BY_DOCUMENT`."""
+    clients_by_document_hosts: Mapped[list[str]] = mapped_column(default=list)
+    """Hosts that are let in where `listed`; `*.` at the beginning stands for one label."""
+    clients_by_document_blocked: Mapped[list[str]] = mapped_column(default=list)
+    """Addresses of documents, and hosts, that are never let in."""
+    clients_by_registration: Mapped[str] = mapped_column(String(10), default="token")
+    """One of `BY_REGISTRATION`."""
+    stranger_scopes: Mapped[list[str]] = mapped_column(default=list)
+    """Scopes that such clients may ask for, beside those of every one and of open APIs."""
+    concurrency_stamp: Mapped[Stamp]
+    """Replaced at every change."""
+    updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)

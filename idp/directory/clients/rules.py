@@ -55,7 +55,7 @@ def grants_of(client: Client, grant_types: Iterable[str]) -> Sequence[str]:
 def scopes_of(session: Session, client: Client, scopes: Iterable[str]) -> Sequence[str]:
     """Check that scopes exist on the platform or in the client's own tenant."""
     distinct = _distinct("scopes", scopes)
-    unknown = sorted(set(distinct) - _existing_scopes(session, distinct, client.tenant_id))
+    unknown = sorted(set(distinct) - existing_scopes(session, distinct, client.tenant_id))
     if unknown:
         raise BadRequest.at(
             "scopes", filled(N_("There is no scope %(names)s."), names=", ".join(unknown))
@@ -240,7 +240,8 @@ def address_rules(session: Session, client: Client) -> Rules:
     )
 
 
-def _existing_scopes(session: Session, names: Sequence[str], tenant_id: int | None) -> set[str]:
+def existing_scopes(session: Session, names: Sequence[str], tenant_id: int | None) -> set[str]:
+    """Return which of these names are scopes of the platform or of a tenant."""
     apis = (
         select(ApiScope.name)
         .join(ApiResource)

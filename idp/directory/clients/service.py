@@ -72,7 +72,7 @@ def create(session: Session, new: NewClient) -> tuple[Client, str | None]:
     set_cors_origins(session, client, new.cors_origins)
     rules.check(client)
     secret = None
-    if new.secret is not None or _needs_secret(client):
+    if new.secret is not None or needs_secret(client):
         secret = append_secret(session, client, new.secret)
     insert(session, client, new.owner_id)
     return client, secret
@@ -83,10 +83,7 @@ def blank(session: Session, client_id: str, tenant_id: int | None) -> Client:
     client = Client(
         client_id=rules.check_client_id(session, client_id, tenant_id), tenant_id=tenant_id
     )
-    # Defaults of columns come with the insert; checks need them before.
-    for column in Client.__table__.columns.keys():  # noqa: SIM118 - no dict
-        if getattr(client, column) is None:
-            setattr(client, column, fields.default_of(column))
+    fields.set_defaults(client)
     return client
 
 
@@ -202,8 +199,7 @@ def update(
     before = audited.state_of(client)
     set_fields(session, client, settings)
     _allow_offline_access(client, settings, lists.get("grant_types", ()), lists.get("scopes", ()))
-    for name, values in lists.items():
-        _SETTERS[name](session, client, values)
+    set_lists(session, client, lists)
     if "grant_types" not in lists:
         follow_offline_access(session, client)
     rules.check(client)
@@ -214,6 +210,12 @@ def update(
         client.concurrency_stamp = new_stamp()
         session.flush()
         audited.record(session, client, Tag.CLIENT_CHANGED, before, after)
+
+
+def set_lists(session: Session, client: Client, lists: Mapping[str, Sequence[str]]) -> None:
+    """Replace lists by their names (see `_SETTERS`); call `rules.check` when all are set."""
+    for name, values in lists.items():
+        _SETTERS[name](session, client, values)
 
 
 def add_secret(
@@ -267,12 +269,12 @@ def remove_secret(session: Session, client: Client, secret_id: int) -> None:
     )
 
 
-def delete(session: Session, client: Client) -> None:
+def delete(session: Session, client: Client, *, tag: Tag = Tag.CLIENT_DELETED) -> None:
     """Delete a client with everything that belongs to it."""
     before = audited.state_of(client)
     session.delete(client)
     session.flush()
-    audited.record(session, client, Tag.CLIENT_DELETED, before, audited.blank())
+    audited.record(session, client, tag, before, audited.blank())
 
 
 def link_owner(session: Session, client: Client, user_id: int) -> None:
@@ -315,7 +317,8 @@ def _allow_offline_access(
         client.allow_offline_access = True
 
 
-def _needs_secret(client: Client) -> bool:
+def needs_secret(client: Client) -> bool:
+    """Return whether a client authenticates with a secret."""
     return (
         client.require_client_secret
         and client.token_endpoint_auth_method not in product.WITHOUT_SECRET

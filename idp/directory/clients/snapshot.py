@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -11,12 +14,16 @@ from sqlalchemy.orm import Session
 from idp.directory import child_texts
 from idp.directory.clients import profiles
 from idp.directory.clients.models import (
+    DOCUMENT,
+    OPERATOR,
+    REGISTERED,
     Client,
     ClientClaim,
     ClientCorsOrigin,
     ClientGrantType,
     ClientPostLogoutRedirectUri,
     ClientRedirectUri,
+    ClientRegistration,
     ClientScope,
     ClientSecret,
 )
@@ -34,6 +41,9 @@ from idp.platform import certificates
 from idp.platform.cache import looked_up
 from idp.platform.issuer import Issuer
 
+if TYPE_CHECKING:
+    from idp.directory.clients.documents import Document
+
 LONGEST_ID = 200
 
 
@@ -41,7 +51,8 @@ LONGEST_ID = 200
 class ClientView:
     """Everything that a response to a client depends on; reading it runs no SQL."""
 
-    row_id: int
+    row_id: int | None
+    """None: a client that nobody allowed anything yet, known by its document alone."""
     client_id: str
     tenant_id: int | None
     issuer_tenant_id: int | None
@@ -108,11 +119,38 @@ class ClientView:
     """API scopes that the client may ask for, by name."""
     identity_scopes: dict[str, IdentityView]
     """Identity scopes that the client may ask for, by name."""
+    origin: str = OPERATOR
+    """`operator`, `registered` or `document`."""
+    document_hash: str | None = None
+    """Of the document that says what the client is; None: it has none."""
+    document: Document | None = None
+    """What it says now; None where it was not asked for."""
+    described_at: datetime | None = None
+    """When the row was last written from the document."""
+    has_new_keys: bool = False
+    """Whether its document names other keys or another authentication than when it was allowed."""
+
+    @property
+    def is_stranger(self) -> bool:
+        """Whether nobody who runs this registered the client: people are told, and it gets less."""
+        return self.origin != OPERATOR
+
+    @property
+    def kept_id(self) -> int:
+        """The id of the row, which every client has that a token was issued to."""
+        assert self.row_id is not None  # noqa: S101 - the grant of the token names it
+        return self.row_id
 
     @property
     def name(self) -> str:
-        """The name shown to people."""
-        return self.client_name or self.client_id
+        """The name shown to people, with the host of a document: nobody checked that name."""
+        name = self.client_name or self.client_id
+        return f"{name} ({self.host})" if self.origin == DOCUMENT else name
+
+    @property
+    def host(self) -> str:
+        """The host that publishes the document of the client; empty where it has none."""
+        return (urlsplit(self.client_id).hostname or "") if self.origin == DOCUMENT else ""
 
     def is_served_by(self, issuer: Issuer) -> bool:
         """Return whether the client may be used at an issuer."""
@@ -181,6 +219,10 @@ def _view(session: Session, client: Client) -> ClientView | None:
         if tenant is None or not tenant.is_enabled:
             return None
         issuer_tenant_id = tenant.issuer_tenant_id
+    if client.origin == REGISTERED:
+        # Where it registered, and nowhere else: others have not let it in.
+        query = select(ClientRegistration.issuer_tenant_id)
+        issuer_tenant_id = session.scalar(query.where(ClientRegistration.client_id == client.id))
     found = child_texts.read(session, _TEXTS, client_id=(client.id,))
     texts = {kind: frozenset(text for text, _ in rows) for (kind, _), rows in found.items()}
     nothing: frozenset[str] = frozenset()
@@ -195,6 +237,34 @@ def _view(session: Session, client: Client) -> ClientView | None:
             claims[name] = value
         else:
             claims[name] = [*([known] if isinstance(known, str) else known), value]
+    kept = Kept(
+        {kind: texts.get(kind, nothing) for kind in LISTS},
+        resources.secrets_of(session, ClientSecret.client_id, [client.id])[client.id],
+        claims,
+        api_scopes,
+        identity_scopes,
+    )
+    return view_of(client, issuer_tenant_id, kept)
+
+
+LISTS = ("grant_types", "redirect_uris", "post_logout_redirect_uris", "cors_origins")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept with a client in other tables."""
+
+    texts: Mapping[str, frozenset[str]]
+    """By the names in `LISTS`."""
+    secrets: tuple[SecretView, ...]
+    claims: dict[str, str | list[str]]
+    api_scopes: dict[str, ApiScopeView]
+    identity_scopes: dict[str, IdentityView]
+
+
+def view_of(client: Client, issuer_tenant_id: int | None, kept: Kept) -> ClientView:
+    """Return a client as the protocol sees it, with what is kept in other tables."""
+    api_scopes = kept.api_scopes
     view = ClientView(
         row_id=client.id,
         client_id=client.client_id,
@@ -221,11 +291,11 @@ def _view(session: Session, client: Client) -> ClientView | None:
         require_signed_request_object=client.require_signed_request_object,
         request_object_signing_alg=client.request_object_signing_alg,
         response_modes=_response_modes(client),
-        secrets=resources.secrets_of(session, ClientSecret.client_id, [client.id])[client.id],
-        grant_types=texts.get("grant_types", nothing),
-        redirect_uris=texts.get("redirect_uris", nothing),
-        post_logout_redirect_uris=texts.get("post_logout_redirect_uris", nothing),
-        cors_origins=texts.get("cors_origins", nothing),
+        secrets=kept.secrets,
+        grant_types=kept.texts["grant_types"],
+        redirect_uris=kept.texts["redirect_uris"],
+        post_logout_redirect_uris=kept.texts["post_logout_redirect_uris"],
+        cors_origins=kept.texts["cors_origins"],
         require_pkce=client.require_pkce or not client.require_client_secret,
         require_consent=client.require_consent,
         allow_remember_consent=client.allow_remember_consent,
@@ -252,8 +322,11 @@ def _view(session: Session, client: Client) -> ClientView | None:
         authorization_signed_response_alg=client.authorization_signed_response_alg,
         always_include_user_claims_in_id_token=client.always_include_user_claims_in_id_token,
         always_send_client_claims=client.always_send_client_claims,
-        client_claims=claims,
+        client_claims=kept.claims,
         api_scopes=api_scopes,
-        identity_scopes=identity_scopes,
+        identity_scopes=kept.identity_scopes,
+        origin=client.origin,
+        document_hash=client.document_hash,
+        described_at=client.updated_at if client.origin == DOCUMENT else None,
     )
     return replace(view, **profiles.settings(client))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
+from idp.directory.clients import strangers
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.policies import exemptions
 from idp.directory.product import SIGNED_MODES
@@ -23,6 +24,7 @@ from idp.oauth.checks.response import DEFAULT_MODE
 from idp.oauth.models import AuthorizationRequest
 from idp.oauth.request import Parameters
 from idp.oauth.response import FormPost, ProtocolResponse, redirect, with_query
+from idp.oauth.sign_out import revoke_client_grants
 from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
@@ -140,10 +142,28 @@ def _grant_once(
     values: Mapping[str, Any],
 ) -> None:
     """Answer a kept or pushed request, once, and remember what the person allowed."""
+    client = _keep_stranger(session, validated.client)
+    validated = replace(validated, client=client)
     settle(session, asked, validated, approved)
     if asked.pushed_id is not None:
         pushed.spend(session, asked.pushed_id)
-    code_grants.GRANT.run(session, values)
+    of_client = {"client_id": client.row_id, "session_client__client_id": client.row_id}
+    code_grants.GRANT.run(session, {**values, **of_client})
+
+
+def _keep_stranger(session: Session, client: ClientView) -> ClientView:
+    """Write the row of a client that is known by its document: now there is something to keep.
+
+    What it was allowed for another authentication ends.
+    """
+    if client.document is None:
+        return client
+    row = strangers.keep(session, client.document)
+    if row is None:
+        raise OAuthError(checks.UNKNOWN, code="invalid_client")
+    if row.had_other_keys:
+        revoke_client_grants(session, row.id, "other keys")
+    return replace(client, row_id=row.id)
 
 
 def settle(
@@ -152,7 +172,9 @@ def settle(
     """End the wait of a kept request, once, and remember what the person allowed."""
     if asked.row is not None and not _forget(session, asked.row):
         raise pending.no_longer_kept()
-    if approved.is_remembered and approved.consented is not None:
+    # Of a stranger the person sees what they allowed, even where it is asked for anew each time.
+    is_kept = approved.is_remembered or validated.client.is_stranger
+    if is_kept and approved.consented is not None:
         consents.remember_consent(
             session,
             validated.client,

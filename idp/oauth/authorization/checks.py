@@ -5,10 +5,10 @@ They know nothing of redirects: a refusal is an OAuthError, and the endpoint dec
 
 from __future__ import annotations
 
-from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.product import DEVICE_CODE
 from idp.directory.registration import service as registration
+from idp.oauth import callers
 from idp.oauth.authorization.validated import ValidatedRequest
 from idp.oauth.checks import levels, pkce, prompt, redirect_uri, resource, thumbprint
 from idp.oauth.checks import scope as scopes
@@ -22,6 +22,7 @@ from idp.platform.signing import signer
 from idp.platform.storage import Storage
 from idp.platform.translation import N_
 
+UNKNOWN = N_("The application is not known here. Tell the people who run it.")
 UNSUPPORTED = {
     "request_uri": "request_uri_not_supported",
     "registration": "registration_not_supported",
@@ -30,10 +31,9 @@ UNSUPPORTED = {
 
 async def prove_client(storage: Storage, issuer: Issuer, client_id: str) -> ClientView:
     """Return the client that a request names, if this issuer serves it."""
-    client = await storage.look_up(clients.find, client_id)
-    if client is None or not client.is_served_by(issuer):
-        message = N_("The application is not known here. Tell the people who run it.")
-        raise OAuthError(message, code="invalid_client")
+    client = await callers.find(storage, issuer, client_id)
+    if client is None:
+        raise OAuthError(UNKNOWN, code="invalid_client")
     return client
 
 

@@ -204,7 +204,9 @@ def _settle_consent(
 ) -> frozenset[str] | None:
     """Find the scopes that the person ticked just now; None: all are allowed, or need no asking."""
     given = answers.consented_scopes if answers is not None else None
-    if given is not None:
+    if answers is not None and given is not None:
+        if answers.document_hash != validated.client.document_hash:
+            raise ToPage("consent")  # the client is another one than the person was shown
         return frozenset(given)
     if "consent" in validated.prompt:
         raise ToPage("consent")
@@ -220,19 +222,24 @@ def _refused_by_person() -> OAuthError:
 async def _read_consent(
     storage: Storage, validated: ValidatedRequest, visitor: SignedIn, tenant_id: int
 ) -> set[str]:
+    client = validated.client
+    if client.row_id is None or (client.is_stranger and not client.allow_remember_consent):
+        return set()
     row = await storage.one(
         _CONSENT,
         {
             "user_id": visitor.user_id,
-            "client_id": validated.client.row_id,
+            "client_id": client.row_id,
             "tenant_id": tenant_id,
             "now": clock.now(),
         },
     )
-    return set() if row is None else set(row[0])
+    if row is None or row[1] != client.document_hash:
+        return set()
+    return set(row[0])
 
 
-_CONSENT = select(Consent.scopes).where(
+_CONSENT = select(Consent.scopes, Consent.document_hash).where(
     Consent.user_id == bindparam("user_id"),
     Consent.client_id == bindparam("client_id"),
     Consent.tenant_id == bindparam("tenant_id"),

@@ -6,10 +6,11 @@ import binascii
 from urllib.parse import unquote_plus
 
 from idp.directory.clients import snapshot as clients
+from idp.directory.clients.models import REGISTERED
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.product import NO_AUTHENTICATION, TLS_METHODS
-from idp.oauth import refusals
-from idp.oauth.client_auth import private_key_jwt
+from idp.oauth import callers, refusals
+from idp.oauth.client_auth import private_key_jwt, uses
 from idp.oauth.client_auth.credentials import ASSERTION_TYPE, Credentials
 from idp.oauth.request import ProtocolRequest
 from idp.platform.errors import InvalidClient, OAuthError
@@ -22,8 +23,11 @@ async def authenticate(
 ) -> ClientView:
     """Return the client that calls; InvalidClient unless it proves so by one registered method."""
     credentials = credentials or read_credentials(request)
-    client = await storage.look_up(clients.find, credentials.client_id)
-    if client is None or not client.is_served_by(request.issuer):
+    try:
+        client = await callers.find_allowed(storage, request.issuer, credentials.client_id)
+    except OAuthError as problem:
+        raise await refuse(storage, request, credentials, problem.detail) from None
+    if client is None:
         raise await refuse(storage, request, credentials, "unknown client")
     method = credentials.method
     if method == NO_AUTHENTICATION and client.token_endpoint_auth_method in TLS_METHODS:
@@ -32,6 +36,8 @@ async def authenticate(
         raise await refuse(storage, request, credentials, f"{method} is not registered")
     if not await request.server.proofs[method].is_valid(storage, request, client, credentials):
         raise await refuse(storage, request, credentials, f"{method} failed")
+    if client.origin == REGISTERED:
+        storage.runtime.uses.note(uses.REGISTERED_CLIENT, client.kept_id)
     storage.caller = client
     return client
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Any, TypeGuard
 
 from sqlalchemy.orm import Session
@@ -10,7 +11,10 @@ from sqlalchemy.orm import Session
 from idp.directory.clients import profiles
 from idp.directory.clients.snapshot import ClientView
 from idp.platform import clock, runtime
+from idp.platform.db import release
+from idp.platform.documents import Wanted
 from idp.platform.errors import InvalidToken
+from idp.platform.fetch import MAX_BYTES, REFRESH_SECONDS, Fetched, json_object
 from idp.platform.signing.algorithms import ALGORITHMS
 from idp.platform.signing.foreign import UnknownKeyError, verify_foreign
 
@@ -31,13 +35,33 @@ def verify(
         return verify_foreign(unverified_jwt, client.jwks, algorithms=algorithms)
     if client.jwks_uri is None:
         raise InvalidToken(debug="the client has no keys")
-    fetcher = runtime.of(session).fetcher
-    keys = fetcher.get_json(client.jwks_uri)
+    fetch = _of_stranger if client.is_stranger else _of_registered
+    keys = fetch(session, client.jwks_uri, refresh=False)
     try:
         return verify_foreign(unverified_jwt, keys, algorithms=algorithms)
     except UnknownKeyError:
-        keys = fetcher.get_json(client.jwks_uri, refresh=True)
+        keys = fetch(session, client.jwks_uri, refresh=True)
         return verify_foreign(unverified_jwt, keys, algorithms=algorithms)
+
+
+def _of_registered(session: Session, url: str, *, refresh: bool) -> dict[str, Any]:
+    return runtime.of(session).fetcher.get_json(url, refresh=refresh)
+
+
+def _of_stranger(session: Session, url: str, *, refresh: bool) -> dict[str, Any]:
+    """Fetch by the pool of strangers, so that no number of them delays registered clients."""
+    since = clock.now() - timedelta(seconds=REFRESH_SECONDS) if refresh else None
+    documents = runtime.of(session).documents
+    if documents.peek(url, _KEYS, since) is None:
+        release(session)
+    return documents.get(url, _KEYS, since)
+
+
+def _read_keys(_url: str, fetched: Fetched) -> dict[str, Any]:
+    return json_object(fetched.body)
+
+
+_KEYS = Wanted("keys", "application/json, */*", MAX_BYTES, _read_keys)
 
 
 def _algorithms(client: ClientView) -> Collection[str]:

@@ -1,4 +1,4 @@
-"""When each secret was last used, by the minute.
+"""When each secret, and each client that registered itself, was last used, by the minute.
 
 A worker notes uses in memory and writes them once a minute, never in the request that used the
 secret: such a request needs no statement otherwise.
@@ -11,21 +11,28 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from idp.directory.clients.models import ClientSecret, ClientSecretUse
+from idp.directory.clients.models import ClientRegistration, ClientSecret, ClientSecretUse
 from idp.directory.resources.models import ApiSecret, ApiSecretUse
 from idp.platform.db import insert
 from idp.platform.recent_uses import Use
 from idp.platform.runtime import Runtime
 
 CLIENT, API = "client", "api"
+REGISTERED_CLIENT = "registered client"
 _TABLES: Mapping[str, tuple[Any, Any]] = {
     CLIENT: (ClientSecret, ClientSecretUse),
     API: (ApiSecret, ApiSecretUse),
 }
+
+_CLIENT_USED = (
+    update(ClientRegistration)
+    .where(ClientRegistration.client_id == bindparam("of"))
+    .values(used_at=bindparam("at", type_=ClientRegistration.used_at.type))
+)
 
 log = structlog.get_logger()
 
@@ -73,3 +80,14 @@ def store(session: Session, taken: Mapping[Use, datetime]) -> None:
             ),
             rows,
         )
+    _store_clients(session, taken)
+
+
+def _store_clients(session: Session, taken: Mapping[Use, datetime]) -> None:
+    rows = [
+        {"of": row_id, "at": at}
+        for (kind, row_id), at in sorted(taken.items())
+        if kind == REGISTERED_CLIENT
+    ]
+    if rows:
+        session.connection().execute(_CLIENT_USED, rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from idp.config import Settings
 from idp.directory import levels
+from idp.directory.clients import strangers
 from idp.directory.registration import service as registration
 from idp.directory.resources import snapshot as resources
 from idp.oauth.checks.prompt import CREATE, PROMPTS
@@ -23,7 +24,7 @@ from idp.platform.signing import signer
 from idp.platform.storage import Storage
 
 if TYPE_CHECKING:
-    from idp.oauth.declarations import Server
+    from idp.oauth.declarations import Endpoint, Server
 
 CLAIMS_OF_SIGN_IN = ("acr", "amr", "auth_time")
 """Claims that every ID token states beside those of identity resources."""
@@ -63,13 +64,10 @@ def metadata(
     proofs = [proof.name for proof in offered]
     secrets = [proof.name for proof in offered if proof.is_secret]
     assertions = list(server.assertion_algorithms)
+    endpoints = _named(session, issuer, server)
     return {
         "issuer": issuer.url,
-        **{
-            endpoint.metadata: issuer.url + endpoint.path
-            for endpoint in server.endpoints.values()
-            if endpoint.metadata is not None
-        },
+        **{name: issuer.url + endpoint.path for name, endpoint in endpoints.items()},
         **{name: value for one in server.endpoints.values() for name, value in one.more.items()},
         "scopes_supported": list(published.scopes),
         "claims_supported": sorted({*published.claims, *CLAIMS_OF_SIGN_IN}),
@@ -94,7 +92,8 @@ def metadata(
         "revocation_endpoint_auth_signing_alg_values_supported": assertions,
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": list(keys.OFFERED),
-        **_certificates(settings, issuer, server),
+        **_certificates(settings, issuer, endpoints),
+        **_documents(session, issuer),
         "claims_parameter_supported": True,
         "request_parameter_supported": True,
         "request_object_signing_alg_values_supported": assertions,
@@ -103,7 +102,25 @@ def metadata(
     }
 
 
-def _certificates(settings: Settings, issuer: Issuer, server: Server) -> dict[str, Any]:
+def _named(session: Session, issuer: Issuer, server: Server) -> dict[str, Endpoint]:
+    """Return the endpoints that an issuer has by the members that name them."""
+    return {
+        endpoint.metadata: endpoint
+        for endpoint in server.endpoints.values()
+        if endpoint.metadata is not None
+        and (endpoint.exists is None or endpoint.exists(session, issuer))
+    }
+
+
+def _documents(session: Session, issuer: Issuer) -> dict[str, Any]:
+    """Return whether clients may be known by their documents (CIMD draft 5)."""
+    takes = strangers.policy_at(session, issuer.tenant_id).takes_documents
+    return {"client_id_metadata_document_supported": True} if takes else {}
+
+
+def _certificates(
+    settings: Settings, issuer: Issuer, endpoints: Mapping[str, Endpoint]
+) -> dict[str, Any]:
     """Return what concerns certificates of clients (RFC 8705 3.3, 5)."""
     if not settings.client_certificate:
         return {}
@@ -112,8 +129,8 @@ def _certificates(settings: Settings, issuer: Issuer, server: Server) -> dict[st
         scheme, _, host = issuer.url.partition("://")
         url = f"{scheme}://{settings.mtls_prefix}{host}"
         found["mtls_endpoint_aliases"] = {
-            endpoint.metadata: url + endpoint.path
-            for endpoint in server.endpoints.values()
-            if endpoint.metadata is not None and not endpoint.has_pages
+            name: url + endpoint.path
+            for name, endpoint in endpoints.items()
+            if not endpoint.has_pages
         }
     return found

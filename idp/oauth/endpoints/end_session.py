@@ -10,9 +10,8 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from idp.claims.subject import subject_id
-from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
-from idp.oauth import pending
+from idp.oauth import callers, pending
 from idp.oauth.id_tokens import read_id_token
 from idp.oauth.models import AuthorizationRequest
 from idp.oauth.request import Parameters, ProtocolRequest
@@ -99,9 +98,7 @@ def validate(session: Session, issuer: Issuer, parameters: Parameters) -> Logout
             message = N_("client_id differs from the audience of id_token_hint")
             raise OAuthError(message)
         client_id = str(hint["aud"])
-    client = None if client_id is None else clients.find(session, client_id)
-    if client is not None and not client.is_served_by(issuer):
-        client = None
+    client = None if client_id is None else callers.known_now(session, issuer, client_id)
     return LogoutRequest(client, hint, _location(client, parameters))
 
 

@@ -151,7 +151,7 @@ def _describe(token: AccessToken) -> Bearer:
     return Bearer(
         audience=token.audience,
         scopes=scopes,
-        client_row_id=token.client.row_id,
+        client_row_id=token.client.kept_id,
         client_tenant_id=token.client.tenant_id,
         tenant_id=tenant_id,
         sign_in=_sign_in(token),

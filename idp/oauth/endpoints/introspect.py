@@ -20,6 +20,7 @@ from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import NO_STORE, ProtocolResponse, json_response
 from idp.platform import clock
 from idp.platform.errors import InvalidToken
+from idp.platform.issuer import Issuer
 from idp.platform.signing import signer
 from idp.platform.storage import Storage
 from idp.platform.web import accept
@@ -83,7 +84,7 @@ async def _describe(
         token = await access_tokens.recall_access_token(storage, request.issuer, unverified_token)
     except InvalidToken:
         return await _describe_refresh_token(storage, request, requester, unverified_token)
-    if not _may_see(requester, token):
+    if not _may_see(request.issuer, requester, token):
         return INACTIVE
     claims = await _complete(storage, token)
     # RFC 7662 2.2: `username` is a person's; a claim kept for a client must not look like one.
@@ -113,10 +114,13 @@ async def _complete(storage: Storage, token: AccessToken) -> dict[str, Any]:
     return claims
 
 
-def _may_see(requester: Requester, token: AccessToken) -> bool:
+def _may_see(issuer: Issuer, requester: Requester, token: AccessToken) -> bool:
     if requester.api is not None:
         # An audience may also be an issuer's address; the name alone is not proof enough.
-        is_in_reach = requester.api.tenant_id in {None, token.client.tenant_id}
+        reach = {None, token.client.tenant_id}
+        if token.client.is_stranger:
+            reach.add(issuer.tenant_id)
+        is_in_reach = requester.api.tenant_id in reach
         return is_in_reach and requester.api.name in token.audience
     return requester.client is not None and requester.client.row_id == token.client.row_id
 

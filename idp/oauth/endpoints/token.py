@@ -14,6 +14,7 @@ from idp.oauth.grants import GrantRequest, GrantType
 from idp.oauth.holder import NO_HOLDER, Holder
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import NO_STORE, ProtocolResponse, json_response
+from idp.oauth.sign_out import revoke_client_grants
 from idp.platform.errors import InvalidDpopProof, OAuthError, Problem
 from idp.platform.metrics.declarations import TOKENS
 from idp.platform.storage import Storage
@@ -23,6 +24,9 @@ from idp.platform.web.certificates import thumbprint
 async def token(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
     """Authenticate the client, then let the grant answer; it sees its own parameters only."""
     client = await client_auth.authenticate(storage, request)
+    if client.has_new_keys:
+        # Whatever a person allowed was for who had the former keys; they are asked anew.
+        await storage.in_session(revoke_client_grants, client.kept_id, "other keys")
     grant = find_grant(request, client)
     own = request.body.only(grant.parameters)
     proof = _proof(request, storage, client)

@@ -60,6 +60,9 @@ class ApplicationLine:
 
     id: int
     client_name: str
+    host: str
+    """The host that the application is known by; empty: it is known by its name."""
+    is_verified: bool
     tenant_name: str
     allowed_at: datetime
     scopes: list[str]
@@ -108,6 +111,8 @@ def of_consents(session: Session, rows: Iterable[GivenConsent]) -> list[Applicat
         ApplicationLine(
             id=consent.id,
             client_name=consent.client_name,
+            host=consent.host,
+            is_verified=consent.is_verified,
             tenant_name=consent.tenant_name,
             allowed_at=consent.created_at,
             scopes=_in_words(session, consent.scopes),

@@ -21,7 +21,7 @@ from idp.pages.console.keys import views as keys
 from idp.pages.console.menus import views as menus
 from idp.pages.console.messages import views as messages
 from idp.pages.console.overview import views as overview
-from idp.pages.console.policy import views as policy
+from idp.pages.console.policy import screen as policy
 from idp.pages.console.roles import views as roles
 from idp.pages.console.sdks import views as sdks
 from idp.pages.console.sessions import views as sessions

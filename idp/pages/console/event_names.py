@@ -13,6 +13,15 @@ NAMES = {
     Tag.CONSENT_REFUSED: _("A person refused their consent"),
     Tag.CONSENT_REVOKED: _("A person revoked their consent"),
     Tag.ENROLMENT_CODE_USED: _("Enrolment code used"),
+    Tag.DOCUMENT_ACCEPTED: _("An application was let in by its document"),
+    Tag.REGISTRATION_CHANGED: _("A client changed its own registration"),
+    Tag.REGISTRATION_CREATED: _("A client registered itself"),
+    Tag.REGISTRATION_DELETED: _("A client deleted itself"),
+    Tag.REGISTRATION_DENIED: _("The registration of a client was refused"),
+    Tag.REGISTRATION_EXPIRED: _("A client that nobody used was removed"),
+    Tag.REGISTRATION_TOKEN_ISSUED: _("Registration token issued"),
+    Tag.REGISTRATION_TOKEN_REVOKED: _("Registration token revoked"),
+    Tag.DOCUMENT_CHANGED: _("The document of an application changed"),
     Tag.DEVICE_ALLOWED: _("A device without a browser was signed in"),
     Tag.DEVICE_COPIED: _("Device with copied data removed"),
     Tag.DEVICE_DENIED: _("The sign-in of a device without a browser was denied"),
@@ -105,6 +114,7 @@ NAMES = {
     Tag.SDK_OPTIONS_CHANGED: _("SDK targets changed"),
     Tag.SESSION_REVOKED: _("Session ended by an administrator"),
     Tag.TENANT_BUNDLE_SET: _("Bundle of an organisation set"),
+    Tag.STRANGERS_CHANGED: _("Changed which applications may come in"),
     Tag.TENANT_CHANGED: _("Organisation changed"),
     Tag.TENANT_CREATED: _("Organisation created"),
     Tag.TENANT_CLEARING: _("Removal of all members of an organisation begun"),
@@ -169,9 +179,10 @@ REFUSALS = "refusals"
 _OBJECTS = {
     "sign-in": {"account", "device", "enrolment-code", "factor", "qr-code", "recovery-code"}
     | {"session", "verification-code"},
-    "people": {"address", "membership", "password", "profile", "registration", "user"},
+    "people": {"address", "membership", "password", "profile", "user", "user:registration"},
     "roles": {"privilege", "privilege-group", "role", "role-policy", "user-role"},
-    "clients": {"authentication", "client", "client-secret"},
+    "clients": {"authentication", "client", "client-secret", "document", "registration-token"}
+    | {"client:registration", "system:registration"},
     "tokens": {"code", "consent", "grant", "proof", "refresh-token", "request", "token"},
     "apis": {"api-resource", "identity-resource"},
     "organisations": {
@@ -179,6 +190,7 @@ _OBJECTS = {
         "branding",
         "bundle",
         "policy",
+        "stranger-policy",
         "tenant",
         "tenant-bundle",
         "tenant-type",
@@ -188,12 +200,22 @@ _OBJECTS = {
     "system": {"audit", "database", "import", "key", "mail", "operation", "outbox", "row"}
     | {"root-secret", "setup"},
 }
-"""The second parts of tags."""
+"""The second parts of tags; with the first one where several subjects have the same word."""
 _ICONS = {
-    ("plus", "is-good"): {"added", "allowed", "confirmed", "created", "enabled", "entered", "given"}
-    | {"made", "stored", "unlocked"},
+    ("plus", "is-good"): {
+        "accepted",
+        "added",
+        "allowed",
+        "confirmed",
+        "created",
+        "enabled",
+        "entered",
+        "given",
+    }
+    | {"issued", "made", "stored", "unlocked"},
     ("pencil", "is-info"): {"changed", "chosen", "set"},
-    ("trash", "is-warn"): {"deleted", "dropped", "erased", "removed", "reset"} | {"taken"},
+    ("trash", "is-warn"): {"deleted", "dropped", "erased", "expired", "removed", "reset"}
+    | {"taken"},
     ("ban", "is-warn"): {"cancelled", "denied", "disabled", "revoked", "suspended"},
     ("bad", "is-bad"): {"change-refused", "failed", "refused", "replayed", "reused"},
     ("logout", "is-quiet"): {"ended", "signed-out"},
@@ -219,7 +241,10 @@ def tags_of(subject: str) -> frozenset[str]:
     """Return the tags of the events about a subject."""
     if subject == REFUSALS:
         return frozenset(tag for tag in Tag if icon(tag)[0] == "bad")
-    return frozenset(tag for tag in Tag if tag.split(":")[1] in _OBJECTS[subject])
+    objects = _OBJECTS[subject]
+    return frozenset(
+        tag for tag in Tag if tag.split(":")[1] in objects or tag.rpartition(":")[0] in objects
+    )
 
 
 def named(text: str) -> frozenset[str]:

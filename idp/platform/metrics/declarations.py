@@ -89,12 +89,21 @@ REFUSALS = _counter(
     *("endpoint", "error"),
     error="""
         access_denied account_selection_required consent_required interaction_required
-        invalid_client invalid_grant invalid_request invalid_request_object invalid_request_uri
+        invalid_client invalid_client_metadata invalid_grant invalid_redirect_uri invalid_request
+        invalid_request_object invalid_request_uri invalid_software_statement
+        unapproved_software_statement
         invalid_dpop_proof invalid_scope invalid_target invalid_token insufficient_scope
         login_required request_not_supported request_uri_not_supported registration_not_supported
         server_error temporarily_unavailable unauthorized_client unsupported_grant_type
         unsupported_response_type unsupported_token_type use_dpop_nonce
     """,
+)
+REGISTRATIONS = _counter(
+    "idp_registrations_total",
+    "Clients that registered themselves, changed or deleted themselves, or were removed because "
+    "nobody used them for 30 days (`expired`).",
+    "result",
+    result="created changed deleted expired",
 )
 REPLAYS = _counter(
     "idp_replays_total",

@@ -60,19 +60,19 @@ def decode_bytes(raw: bytes) -> str:
     return text
 
 
-def check_json(body: bytes) -> None:
+def check_json(body: bytes, deepest: int = MAX_JSON_DEPTH) -> None:
     """Refuse JSON that is nested too deeply or holds NUL characters, before it is parsed."""
     if b"\\u0000" in body and _JSON_NUL.search(body):
         raise _nul()
-    if body.count(b"[") + body.count(b"{") <= MAX_JSON_DEPTH:
+    if body.count(b"[") + body.count(b"{") <= deepest:
         return
     depth = 0
     for token in _JSON_TOKEN.finditer(body):
         first = token[0][:1]
         if first in b"[{":
             depth += 1
-            if depth > MAX_JSON_DEPTH:
-                message = f"JSON is nested more than {MAX_JSON_DEPTH} levels deep"
+            if depth > deepest:
+                message = f"JSON is nested more than {deepest} levels deep"
                 raise BadRequest(message)
         elif first in b"]}":
             depth -= 1

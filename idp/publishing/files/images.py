@@ -17,6 +17,8 @@ from idp.platform.translation import N_, filled
 MOST_PIXELS = 40_000_000
 """An image of a good camera; decoded it takes about 120 MB."""
 QUALITY = 90
+MOST_ICON_PIXELS = 1_000_000
+ICON_SIDE = 128
 LARGEST = 20 * 1024 * 1024
 """Bytes of the result: an image that was compressed harder grows."""
 
@@ -51,6 +53,27 @@ def redraw(stream: IO[bytes], media_type: str, field: str) -> IO[bytes]:
         raise BadRequest.at(field, N_("The image has too much detail for its size."))
     drawn.seek(0)
     return drawn
+
+
+def icon(content: bytes) -> bytes:
+    """Return a small PNG of an image of any kind that browsers show; BadRequest for anything else.
+
+    A stranger's: only its pixels are kept, and a large one is not decoded at all.
+    """
+    drawn = BytesIO()
+    with _DRAWING, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(BytesIO(content), formats=("PNG", "JPEG", "WEBP")) as picture:
+                if picture.width * picture.height > MOST_ICON_PIXELS:
+                    raise BadRequest(N_("The image is damaged."), debug="too large")
+                small = picture.convert("RGBA")
+                small.thumbnail((ICON_SIDE, ICON_SIDE))
+                small.info = {}
+                small.save(drawn, "PNG")
+        except _BROKEN:
+            raise BadRequest(N_("The image is damaged.")) from None
+    return drawn.getvalue()
 
 
 def _plain(picture: Image.Image, kind: str) -> Image.Image:

@@ -15,10 +15,12 @@ from sqlalchemy.orm import Session
 
 from idp.api.admin.dialect import CHANGES
 from idp.api.admin.dialect import admin as dialect
+from idp.directory.actor import OPERATOR
 from idp.directory.applications.models import Application, Menu
 from idp.directory.bundles.models import Bundle, TenantType
-from idp.directory.clients import snapshot
-from idp.directory.clients.models import ClientSecret
+from idp.directory.clients import registration_tokens, snapshot
+from idp.directory.clients.models import Client, ClientSecret
+from idp.directory.clients.registration_tokens import NewToken
 from idp.directory.devices.models import Device, DeviceUser
 from idp.directory.factors.models import Totp
 from idp.directory.policies.models import RolePolicy
@@ -112,6 +114,13 @@ def a_client(session: Session, *, enabled: bool = True) -> str:
     return f"/tenants/{tenant_id}/clients/{app.row_id}"
 
 
+def a_stranger(session: Session) -> str:
+    path = a_client(session)
+    session.get_one(Client, int(path.rpartition("/")[2])).origin = "registered"
+    session.commit()
+    return path
+
+
 def a_secret(session: Session) -> str:
     path = a_client(session)
     row_id = int(path.rpartition("/")[2])
@@ -188,6 +197,11 @@ def a_role_policy(session: Session) -> str:
     session.add(RolePolicy(role_id=role.id, second_factor="optional"))
     session.commit()
     return f"/tenants/{tenant_id}/roles/{role.id}/policy"
+
+
+def an_applications_policy(session: Session) -> str:
+    tenant_id = protocol.add_tenant(session, "Rows", hosts=["rows.example"])
+    return f"/tenants/{tenant_id}/policy/applications"
 
 
 def a_policy(session: Session) -> str:
@@ -281,6 +295,20 @@ def a_device(session: Session) -> str:
     return f"{path}/devices/{known.id}"
 
 
+def of_registration(session: Session) -> str:
+    """Add a tenant; return the address of its registration tokens."""
+    return f"/tenants/{protocol.add_tenant(session)}/registration-tokens"
+
+
+def a_registration_token(session: Session) -> str:
+    """Issue a registration token of a tenant; return its address."""
+    path = of_registration(session)
+    tenant_id = int(path.split("/")[2])
+    row, _ = registration_tokens.issue(session, OPERATOR, tenant_id, NewToken())
+    session.commit()
+    return f"{path}/{row.id}"
+
+
 SIGN_INS = {
     f"sessions-{of.removesuffix('s')}-{table.__tablename__}-{act}": case
     for of in ("users", "clients")
@@ -327,6 +355,13 @@ CASES = {
     "clients-duplicate": Case(lambda session: f"{a_client(session)}/duplicate", {}, 201),
     "clients-disable": Case(lambda session: f"{a_client(session)}/disable"),
     "clients-enable": Case(lambda session: f"{a_client(session)}/enable"),
+    "clients-promote": Case(lambda session: f"{a_stranger(session)}/promote"),
+    "clients-registration-token-list": Case(of_registration),
+    "clients-registration-token-issue": Case(of_registration, {"uses": 1}, 201),
+    "clients-registration-token-get": Case(a_registration_token),
+    "clients-registration-token-revoke": Case(
+        lambda session: f"{a_registration_token(session)}/revoke"
+    ),
     "clients-secret-add": Case(lambda session: f"{a_client(session)}/secrets", {}, 201),
     "clients-secret-get": Case(a_secret),
     "clients-secret-change": Case(a_secret, {"description": "Old"}),
@@ -357,6 +392,8 @@ CASES = {
     "audit-export": Case(lambda session: f"/tenants/{protocol.add_tenant(session)}/audit/export"),
     "branding-get": Case(a_branding),
     "branding-replace": Case(a_branding, {"name": "Rows Ltd"}),
+    "policy-applications-get": Case(an_applications_policy),
+    "policy-applications-replace": Case(an_applications_policy, {"clients_by_document": "any"}),
     "policy-get": Case(a_policy),
     "policy-replace": Case(a_policy, {"password_length": 12}),
     "policy-role-delete": Case(a_role_policy, status=204),

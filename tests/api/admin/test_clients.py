@@ -176,7 +176,7 @@ def test_what_was_read_is_written_back_without_a_change(root, session):
         for name, value in content.items()
         if name
         not in (
-            *("id", "client_id", "kind", "tenant", "secrets", "live_grants"),
+            *("id", "client_id", "kind", "origin", "tenant", "secrets", "live_grants"),
             *("created_at", "updated_at"),
         )
     }

@@ -299,6 +299,31 @@ class NewSecretForm(Form):
     )
 
 
+class RegistrationTokenForm(Form):
+    """A new registration token, and what its clients may be."""
+
+    note = _line(_("Note"), 200)
+    uses = StringField(
+        _("Clients that may register"),
+        [Length(max=20, message=_("This is too long."))],
+        render_kw={"inputmode": "numeric"},
+    )
+    days = _choice(
+        _("Expires"),
+        {
+            "30": _("in 30 days"),
+            "1": _("in a day"),
+            "7": _("in a week"),
+            "90": _("in 90 days"),
+            "365": _("in a year"),
+            "": _("never"),
+        },
+    )
+    redirect_hosts = _area(_("Hosts of redirect addresses"), 20_000)
+    scopes = _area(_("Scopes"), 20_000)
+    is_trusted = BooleanField(_("Its clients are trusted"))
+
+
 class ExpireForm(Form):
     """When a secret ends."""
 

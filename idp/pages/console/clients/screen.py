@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from idp.pages.console.clients import consents, new, trial, views
+from idp.pages.console.clients import consents, new, registration, trial, views
 
-MODULES = (consents, new, trial)
+MODULES = (consents, new, registration, trial)
 pages = views.pages

@@ -16,11 +16,12 @@ from idp.claims import registry
 from idp.directory.clients import kinds
 from idp.directory.clients import management as clients
 from idp.directory.clients.management import ClientSpec, Row
-from idp.directory.clients.models import SORT_NAME, Client
+from idp.directory.clients.models import DOCUMENT, OPERATOR, REGISTERED, SORT_NAME, Client
 from idp.directory.product import MANAGEMENT_API
 from idp.directory.resources import service as resources
 from idp.directory.scopes import Scope
 from idp.directory.tenants import service as tenants
+from idp.directory.tenants import strangers
 from idp.oauth import grant_state
 from idp.pages.console import conflicts, gate, layout, lists, once, repeats, screens, trail
 from idp.pages.console.clients import code, lines, quick_start
@@ -41,7 +42,7 @@ from idp.pages.console.workspaces import Workspace
 from idp.platform import clock
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
-from idp.platform.issuer import Issuer
+from idp.platform.issuer import PLATFORM_TENANT_ID, Issuer
 from idp.platform.translation import N_
 from idp.platform.web.views import database
 
@@ -51,6 +52,14 @@ SORTS = {
 }
 FILTERS = {
     "kind": Filter(_("Kind"), {name: title for name, (title, _icon) in lines.KINDS.items()}),
+    "origin": Filter(
+        _("Origin"),
+        {
+            OPERATOR: _("Registered here"),
+            REGISTERED: _("Registered itself"),
+            DOCUMENT: _("By its document"),
+        },
+    ),
     "state": Filter(_("State"), {"enabled": _("Enabled"), "disabled": _("Disabled")}),
 }
 CHANGES = (
@@ -58,6 +67,8 @@ CHANGES = (
     Tag.CLIENT_CREATED,
     Tag.CLIENT_SECRET_ADDED,
     Tag.CLIENT_SECRET_REMOVED,
+    Tag.DOCUMENT_ACCEPTED,
+    Tag.DOCUMENT_CHANGED,
 )
 TABS: dict[str, type[EditForm]] = {
     "settings": SettingsForm,
@@ -73,6 +84,8 @@ NOTICES = {
     "saved": _("Saved."),
     "enabled": _("The client is enabled."),
     "disabled": _("The client is disabled. Nobody signs in with it, and it gets no tokens."),
+    "promoted": _("The client is registered here. People are asked for their consent once more."),
+    "blocked": _("The client is blocked. Its tokens have ended."),
     "removed": _("The secret was removed."),
     "expiry": _("The end of the secret was changed."),
     "deleted": _("The client was deleted."),
@@ -99,6 +112,8 @@ def index(workspace: Workspace) -> Response:
         query = query.where(lists.matches(listing.text, Client.client_name, Client.client_id))
     if "kind" in listing.chosen:
         query = query.where(kinds.is_of(listing.chosen["kind"]))
+    if "origin" in listing.chosen:
+        query = query.where(Client.origin == listing.chosen["origin"])
     if "state" in listing.chosen:
         query = query.where(Client.enabled.is_(listing.chosen["state"] == "enabled"))
     page = lists.fetch(database(), query, listing, Client.id)
@@ -224,6 +239,24 @@ def set_state(workspace: Workspace, row_id: int) -> Response:
     database().commit()
     notice = "enabled" if enabled else "disabled"
     return go(workspace, "clients.show_tab", row_id=row_id, tab="settings", notice=notice)
+
+
+@pages.post("/<int:row_id>/promote", permission=Scope.CLIENT_PUT, recent=True)
+def promote(workspace: Workspace, row_id: int) -> Response:
+    """Register a client that came by itself."""
+    clients.promote(database(), workspace.actor, row_id)
+    database().commit()
+    return go(workspace, "clients.show_tab", row_id=row_id, tab="settings", notice="promoted")
+
+
+@pages.post("/<int:row_id>/block", permission=Scope.ADMIN_POLICY_WRITE, recent=True)
+def block(workspace: Workspace, row_id: int) -> Response:
+    """Let a client that is known by its document in no more."""
+    client = get(workspace, row_id)
+    tenant_id = workspace.tenant_id or PLATFORM_TENANT_ID
+    strangers.block(database(), workspace.confined_actor, tenant_id, client.client_id)
+    database().commit()
+    return go(workspace, "clients.show_tab", row_id=row_id, tab="settings", notice="blocked")
 
 
 @pages.get("/<int:row_id>/secrets", permission=Scope.CLIENT_DETAIL)

@@ -1,0 +1,498 @@
+"""Clients that register themselves (RFC 7591) and change or delete themselves (RFC 7592)."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import insert, or_, select
+from sqlalchemy.orm import Session
+
+from idp.directory import product
+from idp.directory.clients import (
+    audited,
+    fields,
+    metadata,
+    registration_tokens,
+    rules,
+    service,
+    statements,
+    strangers,
+)
+from idp.directory.clients import snapshot as clients
+from idp.directory.clients.metadata import (
+    CODE,
+    REFRESH,
+    ClientMetadata,
+    refused,
+)
+from idp.directory.clients.models import (
+    OFF,
+    OPERATOR,
+    REGISTERED,
+    Client,
+    ClientCorsOrigin,
+    ClientGrantType,
+    ClientPostLogoutRedirectUri,
+    ClientRedirectUri,
+    ClientRegistration,
+    ClientScope,
+    ClientSecret,
+    RegistrationToken,
+)
+from idp.directory.clients.registration_tokens import Policy
+from idp.platform import clock, runtime
+from idp.platform.audit.tags import Tag
+from idp.platform.db import bump_configuration, release
+from idp.platform.documents import Wanted
+from idp.platform.errors import (
+    BadRequest,
+    Busy,
+    InvalidRedirectUri,
+    InvalidToken,
+    NotFound,
+    Problem,
+    Unprocessable,
+)
+from idp.platform.fetch import MAX_BYTES, Fetched
+from idp.platform.issuer import Issuer
+from idp.platform.metrics.declarations import REGISTRATIONS
+from idp.platform.secrets import digest, random_token
+from idp.platform.stamps import new_stamp
+from idp.platform.throttle import Address
+
+PREFIX = "c_"
+ID_BYTES = 16
+PER_HOUR = 10
+"""Clients that one address may register in an hour where no token is needed."""
+CHANGES_PER_HOUR = 60
+"""Updates of one client in an hour: each of them makes all workers forget what they cache."""
+UNUSED_DAYS = 30
+"""After which clients are removed that registered without a token and that nobody uses."""
+CODE_SECONDS = 60
+LONGEST_ACCESS_SECONDS = 3600
+_LISTS: Mapping[str, tuple[Any, str]] = {
+    "redirect_uris": (ClientRedirectUri, "redirect_uri"),
+    "post_logout_redirect_uris": (ClientPostLogoutRedirectUri, "post_logout_redirect_uri"),
+    "cors_origins": (ClientCorsOrigin, "origin"),
+    "grant_types": (ClientGrantType, "grant_type"),
+    "scopes": (ClientScope, "scope"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A client as it is answered to itself."""
+
+    client: Client
+    extra: Mapping[str, Any]
+    access_token: str
+    """Registration access token."""
+    secret: str | None = None
+    """A new one, to be shown once."""
+
+
+def admit(session: Session, issuer: Issuer, token: str | None) -> RegistrationToken | None:
+    """Return the initial access token that a registration uses, None where none is needed.
+
+    NotFound where clients cannot register at all; InvalidToken where the token is not valid, or
+    there is none and one is needed.
+    """
+    mode = strangers.policy_at(session, issuer.tenant_id).by_registration
+    if mode == OFF:
+        raise NotFound
+    if token is None:
+        if mode != strangers.ANY:
+            raise InvalidToken("An initial access token is needed to register a client")
+        return None
+    row = registration_tokens.find(session, issuer, token)
+    if row is None:
+        raise InvalidToken("The initial access token is invalid, expired, used up or revoked")
+    return row
+
+
+def register(
+    session: Session, issuer: Issuer, row: RegistrationToken | None, said: ClientMetadata
+) -> Registered:
+    """Register a client with the token that `admit` returned.
+
+    It gets what the policy of the token, or of everybody, lets it have.
+    """
+    if row is None:
+        context = runtime.context_of(session)
+        throttle = runtime.of(session).throttle
+        throttle.hit("registrations", Address.of(context.remote_addr), PER_HOUR, 3600)
+    policy = registration_tokens.policy_of(row)
+    client = Client(client_id=PREFIX + random_token(ID_BYTES), tenant_id=_tenant_id(issuer, row))
+    fields.set_defaults(client)
+    client.origin = OPERATOR if policy.is_trusted else REGISTERED
+    client.created_at = client.updated_at = clock.now()
+    client.concurrency_stamp = new_stamp()
+    lists = _settle(session, issuer, policy, client, said)
+    for name, values in lists.items():
+        model, column = _LISTS[name]
+        setattr(client, name, [model(**{column: value}) for value in values])
+    secret = _new_secret(session, client)
+    _check(client)
+    _fetch(session, said)
+    if row is not None and not registration_tokens.spend(session, row):
+        raise InvalidToken("The initial access token is used up")
+    access_token = random_token()
+    registration = {
+        "issuer_tenant_id": issuer.tenant_id,
+        "registration_token_id": None if row is None else row.id,
+        "token_hash": digest(access_token),
+        "extra": dict(said.extra),
+        "created_at": client.created_at,
+    }
+    _insert(session, client, registration)
+    _record(session, Tag.REGISTRATION_CREATED, client, audited.blank(), "created")
+    return Registered(client, said.extra, access_token, secret)
+
+
+def authenticate(
+    session: Session, issuer: Issuer, client_id: str, token: str | None, *, lock: bool = False
+) -> tuple[Client, ClientRegistration]:
+    """Return the client whose registration access token this is; InvalidToken for any other.
+
+    A client that was disabled has no say any more (RFC 7592 2: as if the token were revoked).
+    """
+    if strangers.policy_at(session, issuer.tenant_id).by_registration == OFF:
+        raise NotFound
+    if token is None or len(client_id) > clients.LONGEST_ID:
+        raise InvalidToken
+    if lock:
+        session.execute(
+            select(Client.id).where(Client.client_id == client_id).with_for_update(key_share=True)
+        )
+    found = session.execute(
+        select(Client, ClientRegistration)
+        .join(ClientRegistration, ClientRegistration.client_id == Client.id)
+        .where(Client.client_id == client_id, Client.enabled)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if found is None or not hmac.compare_digest(found[1].token_hash, digest(token)):
+        raise InvalidToken
+    client, registration = found
+    if registration.issuer_tenant_id != issuer.tenant_id:
+        raise InvalidToken
+    if clients.find(session, client_id) is None:  # its tenant is disabled
+        raise InvalidToken
+    return client, registration
+
+
+def read(session: Session, issuer: Issuer, client_id: str, token: str | None) -> Registered:
+    """Return a client to itself; its secret is nowhere in clear text."""
+    client, registration = authenticate(session, issuer, client_id, token)
+    return Registered(client, registration.extra, token or "")
+
+
+def update(
+    session: Session,
+    issuer: Issuer,
+    client_id: str,
+    token: str | None,
+    sent: Mapping[str, Any],
+    reader: Callable[[Mapping[str, Any]], ClientMetadata],
+) -> Registered:
+    """Replace the metadata of a client by all that is sent, by the policy that it came with.
+
+    RFC 7592 2.2: what is not there goes back to its default.
+    """
+    client, registration = authenticate(session, issuer, client_id, token)
+    runtime.of(session).throttle.hit("registration changes", client_id, CHANGES_PER_HOUR, 3600)
+    _check_same(session, client, sent)
+    policy = _policy_of(session, registration)
+    said = reader(statements.merged(session, issuer, policy, sent))
+    _fetch(session, said)
+    # Again, since others may have changed it while documents were waited for.
+    client, registration = authenticate(session, issuer, client_id, token, lock=True)
+    before = audited.state_of(client)
+    with session.no_autoflush:
+        lists = _settle(session, issuer, policy, client, said)
+        service.set_lists(session, client, lists)
+        secret = _fitting_secret(session, client)
+        _check(client)
+    registration.extra = dict(said.extra)
+    client.concurrency_stamp = new_stamp()
+    session.flush()
+    _record(session, Tag.REGISTRATION_CHANGED, client, before, "changed")
+    return Registered(client, said.extra, token or "", secret)
+
+
+def _policy_of(session: Session, registration: ClientRegistration) -> Policy:
+    if registration.registration_token_id is None:
+        return registration_tokens.ANONYMOUS
+    row = session.get_one(RegistrationToken, registration.registration_token_id)
+    return registration_tokens.policy_of(row)
+
+
+def delete(session: Session, issuer: Issuer, client_id: str, token: str | None) -> None:
+    """Delete a client with all that people allowed it (RFC 7592 2.3)."""
+    client, _ = authenticate(session, issuer, client_id, token, lock=True)
+    service.delete(session, client, tag=Tag.REGISTRATION_DELETED)
+    runtime.of(session).counts.add(REGISTRATIONS, "deleted")
+
+
+def of(session: Session, client: Client) -> ClientRegistration | None:
+    """Return what belongs to a client that registered itself; None for any other."""
+    query = select(ClientRegistration).where(ClientRegistration.client_id == client.id)
+    return session.scalar(query)
+
+
+def forget(session: Session, client: Client) -> None:
+    """Take its registration access token from a client, which an operator answers for now."""
+    registration = of(session, client)
+    if registration is not None:
+        session.delete(registration)
+
+
+def remove_unused(session: Session, *, limit: int) -> int:
+    """Delete clients that registered without a token and that nobody used for long.
+
+    Return how many; at most `limit`, the oldest first.
+    """
+    past = clock.now() - timedelta(days=UNUSED_DAYS)
+    query = (
+        select(Client)
+        .join(ClientRegistration, ClientRegistration.client_id == Client.id)
+        .where(
+            ClientRegistration.registration_token_id.is_(None),
+            ClientRegistration.created_at < past,
+            or_(ClientRegistration.used_at.is_(None), ClientRegistration.used_at < past),
+            Client.origin == REGISTERED,
+        )
+        .order_by(ClientRegistration.created_at)
+        .limit(limit)
+        .with_for_update(of=Client, skip_locked=True)
+    )
+    found = session.scalars(query).all()
+    for client in found:
+        service.delete(session, client, tag=Tag.REGISTRATION_EXPIRED)
+    runtime.of(session).counts.add(REGISTRATIONS, "expired", amount=len(found))
+    return len(found)
+
+
+def _tenant_id(issuer: Issuer, row: RegistrationToken | None) -> int | None:
+    """Return the tenant that a new client belongs to; None: the platform."""
+    if row is not None:
+        return row.tenant_id
+    return None if issuer.is_platform else issuer.tenant_id
+
+
+def _settle(
+    session: Session, issuer: Issuer, policy: Policy, client: Client, said: ClientMetadata
+) -> dict[str, Sequence[str]]:
+    """Set what a client says of itself as far as it may, and return its lists."""
+    if said.method not in policy.auth_methods:
+        raise refused("token_endpoint_auth_method", f"must be one of {_or(policy.auth_methods)}")
+    has_certificates = bool(runtime.of(session).settings.client_certificate)
+    if said.method in product.TLS_METHODS and not has_certificates:
+        raise refused("token_endpoint_auth_method", "certificates of clients are not known here")
+    for uri in said.redirect_uris:
+        if not policy.allows_host(uri):
+            raise InvalidRedirectUri(
+                f"redirect_uris: the host of {uri[:200]!r} is not allowed",
+                fields={"redirect_uris": ["host"]},
+            )
+    if policy.statements is not None and policy.statements.is_required:
+        statements.check_there(said.extra)
+    for name, value in said.settings.items():
+        setattr(client, name, fields.default_of(name) if value is None else value)
+    is_confidential = said.method != product.NO_AUTHENTICATION
+    client.require_client_secret = is_confidential
+    client.tls_client_certificate_bound_access_tokens &= has_certificates
+    _treat(client, policy, is_confidential=is_confidential)
+    return _lists(session, issuer, policy, client, said)
+
+
+def _treat(client: Client, policy: Policy, *, is_confidential: bool) -> None:
+    """Set what a client has no say in."""
+    is_stranger = not policy.is_trusted
+    client.require_pkce = policy.requires_pkce or is_stranger or not is_confidential
+    client.require_consent = True
+    client.allow_remember_consent = not is_stranger
+    client.device_requires_login = is_stranger
+    client.authorization_code_lifetime = CODE_SECONDS
+    client.access_token_lifetime = min(client.access_token_lifetime, LONGEST_ACCESS_SECONDS)
+    client.refresh_token_usage = 1
+
+
+def _lists(
+    session: Session, issuer: Issuer, policy: Policy, client: Client, said: ClientMetadata
+) -> dict[str, Sequence[str]]:
+    """Return the lists of a client; what it may not have is left out, down to nothing at all."""
+    grants = [name for name in said.grant_types if name in policy.grant_types]
+    if not client.require_client_secret:
+        grants = [name for name in grants if name != "client_credentials"]
+    asked = said.scopes
+    wants_offline = REFRESH in grants or rules.OFFLINE_ACCESS in (asked or ())
+    may_be_offline = REFRESH in policy.grant_types and not {CODE, product.DEVICE_CODE}.isdisjoint(
+        grants
+    )
+    client.allow_offline_access = wants_offline and may_be_offline
+    grants = [name for name in grants if name != REFRESH]
+    if not grants:
+        raise refused("grant_types", f"must have one of {_or(policy.grant_types)}")
+    if client.allow_offline_access:
+        grants.append(REFRESH)
+    scopes = [
+        name
+        for name in _allowed_scopes(session, issuer, policy, client.tenant_id)
+        if name != rules.OFFLINE_ACCESS and (asked is None or name in asked)
+    ]
+    if asked is not None and not scopes:
+        raise refused("scope", "the client can have none of these scopes")
+    return {
+        "grant_types": grants,
+        "scopes": scopes,
+        "redirect_uris": said.redirect_uris,
+        "post_logout_redirect_uris": said.post_logout_redirect_uris,
+        "cors_origins": metadata.origins_of(said.redirect_uris),
+    }
+
+
+def _allowed_scopes(
+    session: Session, issuer: Issuer, policy: Policy, tenant_id: int | None
+) -> Sequence[str]:
+    """Return the scopes that a client may have, of those that there are."""
+    if not policy.scopes:
+        apis, identities = strangers.scopes_at(session, issuer.tenant_id)
+        owners = {None, tenant_id}
+        return [
+            *identities,
+            *(name for name, scope in apis.items() if scope.api.tenant_id in owners),
+        ]
+    existing = rules.existing_scopes(session, policy.scopes, tenant_id)
+    return [name for name in policy.scopes if name in existing]
+
+
+def _or(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def _check(client: Client) -> None:
+    """Refuse settings that contradict each other."""
+    try:
+        rules.check(client)
+    except (BadRequest, Unprocessable) as problem:
+        raise metadata.as_refusal(problem) from None
+
+
+def _new_secret(session: Session, client: Client) -> str | None:
+    """Give a client a secret where it authenticates with one; return it."""
+    if not service.needs_secret(client):
+        return None
+    return service.append_secret(session, client, None)
+
+
+def _fitting_secret(session: Session, client: Client) -> str | None:
+    """Give or take a secret where another method needs one or none; return a new one."""
+    if service.needs_secret(client):
+        return None if client.secrets else _new_secret(session, client)
+    client.secrets.clear()
+    return None
+
+
+def _check_same(session: Session, client: Client, sent: Mapping[str, Any]) -> None:
+    """Check that an update is of this client, and of nothing that is ours (RFC 7592 2.2)."""
+    for name in metadata.READ_ONLY:
+        if name in sent:
+            raise refused(name, "must not be in an update")
+    if sent.get("client_id") != client.client_id:
+        raise refused("client_id", "must be the id of the client")
+    secret = sent.get("client_secret")
+    if secret is None:
+        return
+    keyring = runtime.of(session).keyring
+    is_known = isinstance(secret, str) and any(
+        keyring.mac_matches(rules.PURPOSE, secret, row.value_hash) for row in client.secrets
+    )
+    if not is_known:
+        raise refused("client_secret", "is not the secret of the client")
+
+
+def _fetch(session: Session, said: ClientMetadata) -> None:
+    """Fetch the documents that metadata names, through the guard."""
+    address = said.settings["jwks_uri"]
+    if address is not None:
+        found = _fetched(session, "jwks_uri", address)
+        keys = found.get("keys") if isinstance(found, dict) else None
+        if not isinstance(keys, list) or not keys:
+            raise refused("jwks_uri", "is not the address of a key set")
+    sector = said.extra.get("sector_identifier_uri")
+    if sector is not None:
+        listed = _fetched(session, "sector_identifier_uri", sector)
+        # OpenID Connect Registration 5
+        if not isinstance(listed, list) or not set(said.redirect_uris) <= {
+            uri for uri in listed if isinstance(uri, str)
+        }:
+            raise refused("sector_identifier_uri", "does not list every redirect address")
+
+
+def _fetched(session: Session, name: str, address: str) -> Any:
+    """Return a document, fetched by the pool of strangers, which nobody else waits for."""
+    release(session)
+    try:
+        return runtime.of(session).documents.get(address, _JSON, since=clock.now())
+    except Busy:
+        raise
+    except Problem as problem:
+        refusal = refused(name, "gives no usable answer")
+        refusal.debug = problem.debug or problem.detail
+        raise refusal from None
+
+
+def _parsed(_url: str, fetched: Fetched) -> Any:
+    try:
+        return orjson.loads(fetched.body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+_JSON = Wanted("metadata", "application/json, */*", MAX_BYTES, _parsed)
+
+
+def _insert(session: Session, client: Client, registration: Mapping[str, Any]) -> None:
+    """Insert a client past the session, whose caches hold nothing of it.
+
+    Workers would forget all that they know of clients with each one that registers. What changes
+    for them is the list of origins, and only by an origin that no client had before.
+    """
+    connection = session.connection()
+    columns = Client.__table__.columns
+    values = {column.name: getattr(client, column.name) for column in columns}
+    given = {name: value for name, value in values.items() if value is not None}
+    client.id = connection.execute(insert(Client).returning(columns.id), given).scalar_one()
+    origins = [row.origin for row in client.cors_origins]
+    is_new = bool(origins) and not _are_known(session, origins)
+    for name, (model, column) in _LISTS.items():
+        rows = [
+            {"client_id": client.id, column: getattr(row, column)} for row in getattr(client, name)
+        ]
+        if rows:
+            connection.execute(insert(model), rows)
+    for row in client.secrets:
+        connection.execute(
+            insert(ClientSecret),
+            {"client_id": client.id, "value_hash": row.value_hash, "created_at": clock.now()},
+        )
+    connection.execute(insert(ClientRegistration), {"client_id": client.id, **registration})
+    if is_new:
+        bump_configuration(session)
+
+
+def _are_known(session: Session, origins: Sequence[str]) -> bool:
+    query = select(ClientCorsOrigin.origin).where(ClientCorsOrigin.origin.in_(origins)).distinct()
+    return len(session.execute(query).all()) == len(origins)
+
+
+def _record(
+    session: Session, tag: Tag, client: Client, before: Mapping[str, Any], result: str
+) -> None:
+    runtime.of(session).counts.add(REGISTRATIONS, result)
+    audited.record(session, client, tag, before, audited.state_of(client))

@@ -1,0 +1,106 @@
+"""The clients that an issuer serves, with those that nobody here registered.
+
+`find` takes what the document of a client says now, and fetches it if it is not in memory. `known`
+takes what it said when a person last allowed the client something: tokens that were issued since
+depend on no other server.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from idp.directory.clients import documents, snapshot, strangers
+from idp.directory.clients.models import DOCUMENT
+from idp.platform.errors import BadRequest, Busy, OAuthError, Unavailable, Unprocessable
+from idp.platform.storage import SessionStorage, Storage, complete
+from idp.platform.translation import N_
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+    from idp.directory.clients.documents import Document
+    from idp.directory.clients.snapshot import ClientView
+    from idp.platform.issuer import Issuer
+
+log = structlog.get_logger("idp.oauth.callers")
+
+NOT_REACHABLE = N_("The description of the application cannot be read now. Try again later.")
+MALFORMED = N_("The description of the application has a mistake. Tell the people who run it.")
+
+
+async def known(storage: Storage, issuer: Issuer, client_id: str) -> ClientView | None:
+    """Return a client that is registered, or that somebody allowed something already."""
+    client = await storage.look_up(snapshot.find, client_id)
+    if client is not None and client.origin == DOCUMENT:
+        return await storage.look_up(strangers.find, client_id, issuer.tenant_id)
+    return client if client is not None and client.is_served_by(issuer) else None
+
+
+async def find(storage: Storage, issuer: Issuer, client_id: str) -> ClientView | None:
+    """Return a client that is registered, or that its document describes now.
+
+    OAuthError `invalid_client` where the document cannot be had or used; Busy where too many are
+    being fetched.
+    """
+    row = await storage.look_up(snapshot.find, client_id)
+    if row is not None and row.origin != DOCUMENT:
+        return row if row.is_served_by(issuer) else None
+    if not documents.is_id(client_id):
+        return None
+    policy = await storage.look_up(strangers.policy_at, issuer.tenant_id)
+    if not policy.lets_in(client_id):
+        return None
+    document = await _read(storage, client_id)
+    client = await storage.look_up(strangers.describe, document, issuer.tenant_id)
+    if client is None or client.document_hash == (row and row.document_hash):
+        return client
+    if client.described_at is None:
+        return client
+    # Another process may have seen a newer one before the person allowed it.
+    document = await _read(storage, client_id, client.described_at)
+    return await storage.look_up(strangers.describe, document, issuer.tenant_id)
+
+
+async def find_allowed(storage: Storage, issuer: Issuer, client_id: str) -> ClientView | None:
+    """Return the client as `find` does, but none that nobody allowed anything yet.
+
+    Nothing is fetched for those: whoever calls an endpoint could make us do so.
+    """
+    row = await storage.look_up(snapshot.find, client_id)
+    if row is not None and row.origin == DOCUMENT:
+        return await find(storage, issuer, client_id)
+    return row if row is not None and row.is_served_by(issuer) else None
+
+
+async def _read(storage: Storage, client_id: str, since: datetime | None = None) -> Document:
+    try:
+        kept = await storage.document(client_id, documents.WANTED, since=since)
+    except Busy:
+        raise
+    except Unprocessable as problem:
+        refusal = _refuse(MALFORMED, client_id, problem.debug)
+    except (BadRequest, Unavailable) as problem:
+        refusal = _refuse(NOT_REACHABLE, client_id, problem.debug)
+    else:
+        return kept.value
+    raise refusal
+
+
+def _refuse(message: str, client_id: str, reason: str | None) -> OAuthError:
+    # What was found there stays in the log: the address may be that of an inner server.
+    log.info("client_document_refused", client_id=client_id, reason=reason)
+    return OAuthError(message, code="invalid_client")
+
+
+def known_now(session: Session, issuer: Issuer, client_id: str) -> ClientView | None:
+    """Return a client as `known` does, on the thread of a session."""
+    return complete(known(SessionStorage(session), issuer, client_id))
+
+
+def find_now(session: Session, issuer: Issuer, client_id: str) -> ClientView | None:
+    """Return a client as `find` does, on the thread of a session."""
+    return complete(find(SessionStorage(session), issuer, client_id))

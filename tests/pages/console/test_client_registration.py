@@ -1,0 +1,81 @@
+"""Registration tokens in the console."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from sqlalchemy import select
+
+from idp.directory.actor import OPERATOR
+from idp.directory.clients import management
+from idp.directory.clients import service as clients
+from idp.directory.clients.models import ClientRegistration, RegistrationToken
+from tests.pages.browsing import HTML, send, submit
+from tests.registering import enrol, initial_token, let_in, manage
+
+pytestmark = pytest.mark.no_database
+
+PATH = "/clients/registration-tokens"
+PLATFORM = "/console/platform"
+ONCE = re.compile(r'<div class="once">\s*<code>([^<]+)</code>')
+
+
+def test_a_token_is_issued_shown_once_and_revoked(client, new_client, session, root):
+    form = {
+        "note": "The shop",
+        "uses": "2",
+        "days": "7",
+        "redirect_hosts": "app.example\r\n*.apps.example",
+        "scopes": "openid email",
+    }
+    page = submit(client, PLATFORM + PATH, form, follow_redirects=True)
+    (token,) = ONCE.findall(page.get_data(as_text=True))
+    again = client.get(PLATFORM + PATH, headers=HTML).get_data(as_text=True)
+    assert not ONCE.search(again)
+    assert "The shop" in again
+    assert "*.apps.example" in again
+    made = enrol(new_client(), token)
+    assert made["scope"] == "openid email"
+    row = session.scalar(select(RegistrationToken))
+    assert (row.uses_left, row.created_by, row.tenant_id) == (1, root.id, None)
+    page = client.get(PLATFORM + PATH, headers=HTML)
+    path = f"{PLATFORM}{PATH}/{row.id}/revoke"
+    revoked = send(client, page, path, {}, follow_redirects=True)
+    assert "Revoked" in revoked.get_data(as_text=True)
+    session.expire_all()
+    assert row.revoked_at is not None
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"uses": "many"}, {"uses": "0"}, {"redirect_hosts": "https://x"}, {"scopes": "none"}]
+)
+def test_what_a_token_cannot_say_is_refused_beside_its_field(client, session, root, wrong):
+    answer = submit(client, PLATFORM + PATH, {"days": "7", **wrong})
+    assert answer.status_code == 400
+    assert "is-invalid" in answer.text or 'aria-invalid="true"' in answer.text
+    assert session.scalar(select(RegistrationToken)) is None
+
+
+def test_an_administrator_of_a_tenant_issues_tokens_of_the_tenant(client, session, boss):
+    initial_token(session)  # of the platform
+    path = f"/console/t/{boss}{PATH}"
+    page = submit(client, path, {"days": "7"}, follow_redirects=True)
+    assert ONCE.search(page.get_data(as_text=True))
+    rows = session.scalars(select(RegistrationToken).order_by(RegistrationToken.id)).all()
+    assert [row.tenant_id for row in rows] == [None, boss]
+    listed = client.get(path, headers=HTML).get_data(as_text=True)
+    assert f"#{rows[1].id} " in listed
+    assert f"#{rows[0].id} " not in listed
+
+
+def test_a_promoted_client_has_no_say_in_itself_any_more(client, new_client, session, root):
+    let_in(session)
+    browser = new_client()
+    made = enrol(browser)
+    assert manage(browser, "GET", made).status_code == 200
+    row = clients.get(session, made["client_id"])
+    management.promote(session, OPERATOR, row.id)
+    session.commit()
+    assert manage(browser, "GET", made).status_code == 401
+    assert session.scalar(select(ClientRegistration)) is None
