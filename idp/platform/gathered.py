@@ -31,11 +31,8 @@ class Gathered:
         self._waiting: dict[Any, Row] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def write(self, values: Mapping[str, Any], seconds: float) -> None:
-        """Write a row; RepeatedError when it was there, what `add` raised when it failed.
-
-        TimeoutError when it took longer: whether the row was written is not known then.
-        """
+    async def write(self, values: Mapping[str, Any]) -> None:
+        """Write a row; RepeatedError when it was there, what `add` raised when it failed."""
         key = values[self._key]
         if key in self._waiting:
             raise RepeatedError
@@ -44,12 +41,8 @@ class Gathered:
         self._waiting[key] = values, is_new
         if self._task is None:
             self._task = loop.create_task(self._work())
-        timer = loop.call_later(seconds, _expire, is_new)
-        try:
-            if not await is_new:
-                raise RepeatedError
-        finally:
-            timer.cancel()
+        if not await is_new:
+            raise RepeatedError
 
     async def _work(self) -> None:
         """Write what waits until nothing does."""
@@ -74,8 +67,3 @@ class Gathered:
             for values, is_new in rows:
                 if not is_new.done():
                     is_new.set_result(values[self._key] in added)
-
-
-def _expire(is_new: asyncio.Future[bool]) -> None:
-    if not is_new.done():
-        is_new.set_exception(TimeoutError("the row was not written in time"))

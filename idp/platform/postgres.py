@@ -35,6 +35,8 @@ CONNECTIONS = 8
 """Statements that one worker has under way at a time."""
 SECONDS = 5.0
 """How long a statement may take before its connection is given up."""
+ADD_SECONDS = SECONDS / 2
+"""The same for rows of several requests, which wait for the statement before theirs as well."""
 WAIT_SECONDS = 5.0
 """How long a statement waits for a free connection and for a new one, together."""
 ASK_SECONDS = 1.0
@@ -206,7 +208,7 @@ class Pool:
         budget = budget or Budget()
         started = time.monotonic()
         try:
-            await gathered.write(given, budget.limit(SECONDS))
+            await gathered.write(given)
         except _PASSING as error:
             raise unavailable(error) from error
         finally:
@@ -216,7 +218,7 @@ class Pool:
         """Write rows; return the keys of those that were not there."""
         prepared = self._prepare_once(change.together)
         try:
-            found = await self._execute(prepared, prepared.values(columns), Budget())
+            found = await self._execute(prepared, prepared.values(columns), Budget(ADD_SECONDS))
         except _PASSING as error:
             statements.count_failure(self._counts, error)
             raise
