@@ -81,8 +81,10 @@ async def issue_access_token(  # noqa: PLR0913 - each by its name
     latest. InvalidDpopProof where one of its APIs takes no token that is not bound to a key.
     """
     apis = scopes.apis
-    if holder.jkt is None and any(api.dpop_required for api in apis):
-        raise InvalidDpopProof("An API of these scopes requires a DPoP proof")
+    if holder.jkt is None:
+        for api in apis:
+            if api.dpop_required:
+                raise InvalidDpopProof("An API of these scopes requires a DPoP proof")
     now = clock.timestamp()
     expiry = now + (lifetime or client.access_token_lifetime)
     audience = [api.name for api in apis]

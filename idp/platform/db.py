@@ -340,7 +340,9 @@ class AtomicWrite:
 class OnceWrite(AtomicWrite):
     """A new row of what happens once, alone: rows of several requests may be written together."""
 
-    def __init__(self, key: InstrumentedAttribute[Any], *others: InstrumentedAttribute[Any]) -> None:
+    def __init__(
+        self, key: InstrumentedAttribute[Any], *others: InstrumentedAttribute[Any]
+    ) -> None:
         """Take the column that tells whether it happened before, and the other ones."""
         table, self.key = key.class_, key.key
         self.columns = [column.key for column in (key, *others)]
