@@ -21,6 +21,7 @@ from typing import Any
 from bench import cases, life, load, machine
 from bench.console import console
 from bench.factors import factors
+from bench.fapi import fapi
 from bench.lists import lists
 from bench.measure import Plan, Result, judge
 from bench.retention import retention
@@ -36,8 +37,8 @@ CASES: dict[str, Case] = {
         cases.refresh,
         cases.introspect,
         cases.userinfo,
-        cases.fapi,
         cases.registration,
+        fapi,
         cases.documents,
         cases.tails,
         cases.login,

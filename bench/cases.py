@@ -7,14 +7,13 @@ can.
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import resource
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,8 @@ import psutil
 from bench import hydra, keycloak, load, machine, site
 from bench.load import Answer, Request, Script, Taken
 from bench.measure import Figure, Plan, Result, Row, at_least, at_most
-from bench.proofs import Key
 from bench.servers import WORKERS, Servers
-from bench.targets import CALLBACK, OidcProvider, Server, cpu_seconds
+from bench.targets import CALLBACK, Server, cpu_seconds
 from tests import protocol
 
 ROUNDS = 5
@@ -143,7 +141,7 @@ def _sent(server: Server, request: Request, name: str = "") -> Target:
     return _target(server, go, name)
 
 
-def _driven(server: Server, script: Script, name: str = "") -> Target:
+def driven(server: Server, script: Script, name: str = "") -> Target:
     """Make the target that answers a script on every connection."""
 
     def go(seconds: float = SECONDS) -> Taken:
@@ -234,7 +232,7 @@ def _by_all(
     peers = [servers.oidc_provider, servers.django, *products]
     everybody = [servers.ours, servers.ours_large, *peers]
     bars = [Bar("ours", "oidc-provider", node), Bar("ours", "django-oauth-toolkit", django), LARGE]
-    targets = [_driven(server, script(server)) for server in everybody]
+    targets = [driven(server, script(server)) for server in everybody]
     result = measure(servers.plan, case, targets, bars + more)
     result.left_out = left_out
     return [result]
@@ -242,10 +240,11 @@ def _by_all(
 
 def flow(servers: Servers) -> list[Result]:
     """Follow a code with PKCE: authorize by a live session, then token."""
-    return _by_all("code + PKCE", servers, _codes, node=0.8, django=8)
+    return _by_all("code + PKCE", servers, codes, node=0.8, django=8)
 
 
-def _codes(server: Server) -> Script:
+def codes(server: Server) -> Script:
+    """Follow codes with PKCE over and over."""
     scope = server.scope("openid", "profile", "orders.read")
 
     def steps() -> Steps:
@@ -261,10 +260,11 @@ def _codes(server: Server) -> Script:
 
 def refresh(servers: Servers) -> list[Result]:
     """Refresh with rotation."""
-    return _by_all("refresh with rotation", servers, _refreshes, node=0.8, django=15)
+    return _by_all("refresh with rotation", servers, refreshes, node=0.8, django=15)
 
 
-def _refreshes(server: Server) -> Script:
+def refreshes(server: Server) -> Script:
+    """Refresh over and over, each time with the token of the last answer."""
     client_id = "web-refresh"
     scope = server.scope("openid", "profile", "orders.read", "offline_access")
 
@@ -323,7 +323,7 @@ def introspect(servers: Servers) -> list[Result]:
     products, more, left_out = _products(servers)
 
     def target_of(server: Server, client_id: str, name: str = "") -> Target:
-        return _driven(server, _introspections(server, client_id), name)
+        return driven(server, _introspections(server, client_id), name)
 
     targets = [
         target_of(node, "opaque"),  # this peer introspects no JWT
@@ -345,7 +345,9 @@ def introspect(servers: Servers) -> list[Result]:
     return [result]
 
 
-def _userinfos(server: Server) -> Script:
+def userinfos(server: Server) -> Script:
+    """Ask for the claims of a person over and over, with one bearer token."""
+
     def ask(token: str) -> Request:
         return Request("GET", server.userinfo, {"Authorization": f"Bearer {token}"})
 
@@ -354,71 +356,7 @@ def _userinfos(server: Server) -> Script:
 
 def userinfo(servers: Servers) -> list[Result]:
     """Userinfo with the scopes openid and profile."""
-    return _by_all("userinfo", servers, _userinfos, node=1.5, django=6)
-
-
-def fapi(servers: Servers) -> list[Result]:
-    """Tokens that are bound to a key: client_credentials and userinfo, each with a new proof."""
-    ours, node = servers.ours, servers.oidc_provider
-    return [
-        measure(
-            servers.plan,
-            case,
-            [
-                _driven(ours, bearer(ours), "ours, bearer"),
-                _driven(ours, bound(ours), "ours"),
-                _driven(node, bound(node)),
-            ],
-            [Bar("ours", "ours, bearer", least), Bar("ours", "oidc-provider", 1.0)],
-        )
-        for case, bearer, bound, least in (
-            ("client_credentials with DPoP", _machine_tokens, _bound_machine_tokens, 0.45),
-            ("userinfo with DPoP", _userinfos, _bound_userinfos, 0.35),
-        )
-    ]
-
-
-def _machine_request(server: Server) -> Request:
-    scope = "orders.read" if isinstance(server, OidcProvider) else "fast.read"
-    return server.by_client("machine-es256", grant_type="client_credentials", scope=scope)
-
-
-def _machine_tokens(server: Server) -> Script:
-    return load.repeat(_machine_request(server))
-
-
-def _bound_machine_tokens(server: Server) -> Script:
-    request = _machine_request(server)
-
-    def steps() -> Steps:
-        proofs = Key().proofs("POST", server.url + server.token)
-        first = next(proofs)
-        yield None
-        for proof in itertools.chain([first], proofs):
-            (yield replace(request, headers={**request.headers, "DPoP": proof})).expect(200)
-            yield None
-
-    return steps
-
-
-def _bound_userinfos(server: Server) -> Script:
-    client_id, scope = server.client_of_userinfo, server.scope("openid", "profile")
-
-    def steps() -> Steps:
-        key = Key()
-        cookies = yield from server.signed_in(client_id, scope)
-        code = yield from server.code(client_id, scope, cookies)
-        proof = key.proof("POST", server.url + server.token)
-        token = (yield from server.redeemed(client_id, code, DPoP=proof))["access_token"]
-        proofs = key.proofs("GET", server.url + server.userinfo, token)
-        first = next(proofs)
-        yield None
-        for each in itertools.chain([first], proofs):
-            headers = {"Authorization": f"DPoP {token}", "DPoP": each}
-            (yield Request("GET", server.userinfo, headers)).expect(200)
-            yield None
-
-    return steps
+    return _by_all("userinfo", servers, userinfos, node=1.5, django=6)
 
 
 JWKS = "/.well-known/openid-configuration/jwks"
@@ -445,7 +383,7 @@ def registration(servers: Servers) -> list[Result]:
             (yield request).expect(201)
             yield None
 
-    result = measure(servers.plan, "registration", [_driven(ours, script)])
+    result = measure(servers.plan, "registration", [driven(ours, script)])
     rate = result.rows["registration, ours"]["per second"].median
     result.bars.append(at_least("registration: clients in a second", rate, REGISTRATIONS))
     return [result]
@@ -485,11 +423,11 @@ def tails(servers: Servers) -> list[Result]:
         )
     } | {"JWKS": Request("GET", JWKS), "discovery": Request("GET", DISCOVERY)}
     scripts = {
-        "code + PKCE": _codes(ours),
-        "refresh with rotation": _refreshes(ours),
+        "code + PKCE": codes(ours),
+        "refresh with rotation": refreshes(ours),
         "introspection": _introspections(ours, "web"),
         "introspection, reference": _introspections(ours, "reference"),
-        "userinfo": _userinfos(ours),
+        "userinfo": userinfos(ours),
     }
     sent = [
         Target(name, partial(load.send, ours.url, it, SECONDS, count, ours.spent))

@@ -1,4 +1,4 @@
-"""Clients whose requests carry DPoP proofs (RFC 9449), each of them a new one."""
+"""Clients with keys: DPoP proofs (RFC 9449) and client assertions (RFC 7523), each a new one."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import hashlib
 import itertools
 import json
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-READY = 400
+READY = 1000
 """Proofs that a connection makes before it is measured; making one costs as much as checking it."""
+
+READY_ASSERTIONS = 200
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+Made = TypeVar("Made")
 
 _ECDSA = ec.ECDSA(SHA256())
 _numbers = itertools.count()
@@ -28,31 +33,56 @@ class Key:
         self._private = ec.generate_private_key(ec.SECP256R1())
         point = self._private.public_key().public_numbers()
         x, y = (_encode(number.to_bytes(32, "big")) for number in (point.x, point.y))
-        jwk = {"kty": "EC", "crv": "P-256", "x": x, "y": y}
-        self._header = _json({"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk})
+        self.jwk = {"kty": "EC", "crv": "P-256", "x": x, "y": y}
+        self._proof = _json({"typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk})
+        self._assertion = _json({"typ": "JWT", "alg": "ES256"})
 
     def proof(self, method: str, url: str, token: str | None = None) -> str:
         """Make a proof for a request."""
-        claims: dict[str, Any] = {
-            "jti": f"{time.time_ns()}-{next(_numbers)}",
-            "htm": method,
-            "htu": url,
-            "iat": int(time.time()),
-        }
+        claims = {"jti": _new_id(), "htm": method, "htu": url, "iat": int(time.time())}
         if token is not None:
             claims["ath"] = _encode(hashlib.sha256(token.encode()).digest())
-        text = f"{self._header}.{_json(claims)}"
+        return self._signed(self._proof, claims)
+
+    def proofs(
+        self, method: str, url: str, token: str | None = None, ready: int = READY
+    ) -> Iterator[str]:
+        """Make proofs, some of them beforehand."""
+        return _ahead(lambda: self.proof(method, url, token), ready)
+
+    def assertions(self, client_ids: Iterator[str], issuer: str) -> Iterator[dict[str, str]]:
+        """Make the members by which clients authenticate in turn, some of them beforehand."""
+        return _ahead(lambda: self.assertion(next(client_ids), issuer), READY_ASSERTIONS)
+
+    def assertion(self, client_id: str, issuer: str) -> dict[str, str]:
+        """Return the members by which a client authenticates (RFC 7523 2.2)."""
+        now = int(time.time())
+        claims = {"iss": client_id, "sub": client_id, "aud": issuer, "jti": _new_id()}
+        return {
+            "client_assertion_type": ASSERTION_TYPE,
+            "client_assertion": self._signed(
+                self._assertion, claims | {"iat": now, "exp": now + 300}
+            ),
+        }
+
+    def _signed(self, header: str, claims: Mapping[str, Any]) -> str:
+        text = f"{header}.{_json(claims)}"
         r, s = decode_dss_signature(self._private.sign(text.encode(), _ECDSA))
         return f"{text}.{_encode(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
 
-    def proofs(self, method: str, url: str, token: str | None = None) -> Iterator[str]:
-        """Make proofs, some of them beforehand."""
-        yield from [self.proof(method, url, token) for _ in range(READY)]
-        while True:
-            yield self.proof(method, url, token)
+
+def _ahead(make: Callable[[], Made], count: int) -> Iterator[Made]:
+    """Make things one after the other, so many of them before the first is handed out."""
+    yield from [make() for _ in range(count)]
+    while True:
+        yield make()
 
 
-def _json(content: dict[str, Any]) -> str:
+def _new_id() -> str:
+    return f"{time.time_ns()}-{next(_numbers)}"
+
+
+def _json(content: Mapping[str, Any]) -> str:
     return _encode(json.dumps(content, separators=(",", ":")).encode())
 
 

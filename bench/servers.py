@@ -142,6 +142,7 @@ class Servers:
             authorize="/connect/authorize",
             introspect="/connect/introspect",
             userinfo="/connect/userinfo",
+            push="/connect/par",
             cookie=made.cookie,
             secrets=made.secrets,
             stores=[self.database, _process(self.valkey.process)],
@@ -202,6 +203,7 @@ class Servers:
         )
         server.token, server.authorize = "/token", "/auth"
         server.introspect, server.userinfo = "/token/introspection", "/me"
+        server.push = "/request"
         server.client_of_userinfo = "opaque"  # userinfo takes no JWT there
         return server
 

@@ -12,6 +12,7 @@ import psycopg
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
+from bench.proofs import Key
 from idp.directory.actor import OPERATOR, Actor
 from idp.directory.clients import registration_tokens
 from idp.directory.clients.models import Client
@@ -36,9 +37,19 @@ CLIENTS = 100_000
 PEOPLE = 1_000_000
 TENANTS = 10_000
 
+PUSHING = 48
+"""Clients of each kind that push requests: a worker takes 600 of each in a minute."""
+
 USERNAME = "ann"
 REGISTRATION = "registration"
 """Name of the token with which clients register themselves, among the secrets."""
+
+CLIENT_KEY = Key()
+"""By which clients sign assertions."""
+_SIGNING = {
+    "token_endpoint_auth_method": "private_key_jwt",
+    "jwks": {"keys": [CLIENT_KEY.jwk]},
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,11 @@ class Site:
     """Client id → secret."""
     published: int = 0
     """Id at the gateway of the API that calls can be verified for."""
+
+
+def pushing(kind: str, number: int) -> str:
+    """Return the id of a client that pushes requests, with a secret or a key."""
+    return f"pushing-{kind}-{number}"
 
 
 def moved(site: Site) -> Site:
@@ -88,13 +104,21 @@ def prepare(
         protocol.add_api(session, "orders", ("orders.read",))
         protocol.add_api(session, "fast", ("fast.read",), properties={"signing_alg": "ES256"})
         web: dict[str, Any] = {"scopes": ("openid", "profile", "orders.read")}
+        code = {"grants": ("authorization_code",)}
         apps = [
             protocol.register_machine(session, "machine-rs256", ["orders.read"]),
             protocol.register_machine(session, "machine-es256", ["fast.read"]),
             protocol.register(session, "web", grants=("authorization_code",), **web),
             protocol.register(session, "web-refresh", **web),
             protocol.register(session, "reference", **web, access_token_type=1),
+            *(
+                protocol.register(session, pushing("secret", number), **code, **web)
+                for number in range(PUSHING)
+            ),
         ]
+        for number in range(PUSHING):
+            protocol.register(session, pushing("key", number), **code, **web, **_SIGNING)
+        protocol.register_machine(session, "machine-key", ["fast.read"], **_SIGNING)
         user = protocol.add_person(session, USERNAME, nick_name="Ann")
         published = _publish(session, user.id)
         _, token = registration_tokens.issue(session, OPERATOR, None, NewToken())

@@ -40,6 +40,7 @@ class Server:
     authorize: str = "/"
     introspect: str = "/"
     userinfo: str = "/"
+    push: str = "/"
     cookie: str = ""
     """Of a person who is signed in."""
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -84,10 +85,10 @@ class Server:
         request = Request.form(self.introspect, {"token": token}, **self.auth(client_id))
         return replace(request, host=self.admin_host)
 
-    def for_code(self, client_id: str, scope: str, cookies: str = "") -> Request:
-        """Make an authorization request."""
+    def asked(self, client_id: str, scope: str) -> dict[str, str]:
+        """Return the parameters of an authorization request."""
         challenge = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
-        query = {
+        return {
             "client_id": client_id,
             "response_type": "code",
             "redirect_uri": CALLBACK,
@@ -97,6 +98,13 @@ class Server:
             "code_challenge": challenge.rstrip(b"=").decode(),
             "code_challenge_method": "S256",
         }
+
+    def for_code(self, client_id: str, scope: str, cookies: str = "") -> Request:
+        """Make an authorization request."""
+        return self.opened(self.asked(client_id, scope), cookies)
+
+    def opened(self, query: Mapping[str, str], cookies: str = "") -> Request:
+        """Open the authorization endpoint as a browser does."""
         headers = {"Cookie": cookies} if cookies else {}
         return Request("GET", f"{self.authorize}?{urlencode(query)}", headers)
 

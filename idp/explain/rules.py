@@ -33,6 +33,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "endpoints.token._proof": Check("DPoP proof of the client", "RFC 9449 5"),
         "dpop.proofs.check": Check("DPoP proof", "RFC 9449 4.3"),
         "dpop.proofs._split": Check("Form of the DPoP proof", "RFC 9449 4.1, 4.3"),
+        "dpop.proofs._read_header": Check("Header of the DPoP proof", "RFC 9449 4.3"),
         "dpop.proofs._jti": Check("Id of the DPoP proof", "RFC 9449 4.2"),
         "dpop.proofs._check_request": Check("Request of the DPoP proof", "RFC 9449 4.3"),
         "dpop.proofs._check_token": Check("Token of the DPoP proof", "RFC 9449 4.3"),

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import Enum
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
@@ -20,11 +21,12 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients import snapshot
 from idp.directory.clients.snapshot import ClientView
-from idp.directory.product import NO_AUTHENTICATION, SHARED_SECRET_METHODS
+from idp.directory.product import NO_AUTHENTICATION, SHARED_SECRET_METHODS, TLS_METHODS
 from idp.explain import presented
 from idp.explain.results import PresentedToken, Refused
 from idp.explain.service import refusal_of
 from idp.oauth import server
+from idp.oauth.dpop import nonces, proofs
 from idp.oauth.endpoints import token
 from idp.oauth.request import Pairs, ProtocolRequest
 from idp.platform import clock, runtime
@@ -32,11 +34,14 @@ from idp.platform.errors import OAuthError
 from idp.platform.issuer import Issuer
 from idp.platform.onetime import service as onetime
 from idp.platform.secrets import b64url, random_token
+from idp.platform.signing import compact
+from idp.platform.signing.algorithms import ALGORITHMS, public_jwk
 from idp.platform.storage import SessionStorage, complete
 from idp.platform.web.authorization import Credential
 
 TRIALS_PER_MINUTE = 20
 BASIC = "client_secret_basic"
+TOKEN_PATH = "/connect/token"  # noqa: S105 - a path
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ class Issued:
     access_token: PresentedToken | None = None
     id_token: PresentedToken | None = None
     has_refresh_token: bool = False
+    is_bound: bool = False
+    """Whether the access token is bound to a key, which was thrown away."""
     scope: str = ""
     raw: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The tokens themselves, for this one page."""
@@ -84,11 +91,31 @@ def takes_secret(client: ClientView) -> bool:
     return not client.auth_methods().isdisjoint(SHARED_SECRET_METHODS)
 
 
-def can_authenticate(client: ClientView) -> bool:
-    """Return whether the console can stand in for the client; it has no private key of it."""
-    if client.dpop_bound_access_tokens:
-        return False
-    return takes_secret(client) or NO_AUTHENTICATION in client.auth_methods()
+class Obstacle(Enum):
+    """Why the console cannot stand in for a client."""
+
+    KEY = "key"
+    """The client authenticates by a private key."""
+    CERTIFICATE = "certificate"
+    """It, or its tokens, need a certificate of its own."""
+    PUSHED = "pushed"
+    """It may ask in no other way than by pushed or signed requests."""
+
+
+def obstacle(client: ClientView) -> Obstacle | None:
+    """Return why the console cannot stand in for the client; None: it can.
+
+    Keys of proofs are no obstacle: a client may use a new one for each token.
+    """
+    methods = client.auth_methods()
+    if client.tls_client_certificate_bound_access_tokens or not methods.isdisjoint(TLS_METHODS):
+        return Obstacle.CERTIFICATE
+    if not takes_secret(client) and NO_AUTHENTICATION not in methods:
+        return Obstacle.KEY
+    is_pushed = client.require_pushed_authorization_requests or client.require_signed_request_object
+    if is_pushed and "client_credentials" not in client.grant_types:
+        return Obstacle.PUSHED
+    return None
 
 
 def begin() -> Trial:
@@ -168,6 +195,7 @@ def _ask(session: Session, stand_in: StandIn, pairs: Pairs, nonce: str | None = 
         access_token=taken["access_token"],
         id_token=id_token,
         has_refresh_token="refresh_token" in answer,
+        is_bound=request.proof is not None,
         scope=str(answer.get("scope", "")),
         raw=raw,
     )
@@ -178,14 +206,37 @@ def _request(session: Session, stand_in: StandIn, pairs: Pairs) -> ProtocolReque
     context = runtime.context_of(session)
     return ProtocolRequest(
         method="POST",
-        path="/connect/token",
+        path=TOKEN_PATH,
         issuer=stand_in.issuer,
         server=server.offer(),
         authorization=authorization,
         form=(*pairs, *own),
         remote_addr=context.remote_addr,
         request_id=context.request_id,
+        proof=_dpop_proof(session, stand_in) if _needs_proof(stand_in.client) else None,
     )
+
+
+def _needs_proof(client: ClientView) -> bool:
+    """Return whether tokens of the client, or of an API of its scopes, must be bound to a key."""
+    apis = (scope.api for scope in client.api_scopes.values())
+    return client.dpop_bound_access_tokens or any(api.dpop_required for api in apis)
+
+
+def _dpop_proof(session: Session, stand_in: StandIn) -> str:
+    """Make a proof for the token endpoint by a new key (RFC 9449 4.2), which nobody keeps."""
+    algorithm = ALGORITHMS["ES256"]
+    key = algorithm.generate()
+    header = {"typ": proofs.TYPE, "alg": algorithm.name, "jwk": public_jwk(key)}
+    claims = {
+        "jti": random_token(),
+        "htm": "POST",
+        "htu": stand_in.issuer.url + TOKEN_PATH,
+        "iat": clock.timestamp(),
+        "nonce": nonces.current(runtime.of(session).keyring, stand_in.issuer),
+    }
+    text = b".".join(compact.encode(orjson.dumps(part)) for part in (header, claims))
+    return (text + b"." + compact.encode(algorithm.sign(key, text))).decode()
 
 
 def _proof(client: ClientView, secret: str) -> tuple[Credential | None, Pairs]:

@@ -24,13 +24,15 @@ class Holder:
     @property
     def cnf(self) -> dict[str, str] | None:
         """Return the `cnf` claim."""
+        if self.jkt is None and self.x5t_s256 is None:
+            return None
         found = {THUMBPRINT: self.jkt, CERTIFICATE: self.x5t_s256}
-        return {name: value for name, value in found.items() if value is not None} or None
+        return {name: value for name, value in found.items() if value is not None}
 
     @property
     def token_type(self) -> str:
         """Return `token_type` of the token response (RFC 6749 7.1, RFC 9449 5)."""
-        return token_type(self.cnf)
+        return "Bearer" if self.jkt is None else "DPoP"
 
 
 NO_HOLDER = Holder()

@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 import sqlalchemy
 from sqlalchemy import (
+    ARRAY,
     CTE,
     JSON,
     BigInteger,
@@ -334,6 +335,30 @@ class AtomicWrite:
             for column in table.columns
             if column is not table.autoincrement_column
         }
+
+
+class OnceWrite(AtomicWrite):
+    """A new row of what happens once, alone: rows of several requests may be written together."""
+
+    def __init__(
+        self, key: InstrumentedAttribute[Any], *others: InstrumentedAttribute[Any]
+    ) -> None:
+        """Take the column that tells whether it happened before, and the other ones."""
+        table, self.key = key.class_, key.key
+        self.columns = [column.key for column in (key, *others)]
+        super().__init__(new_row(table, *self.columns))
+        arrays = [bindparam(column.key, type_=ARRAY(column.type)) for column in (key, *others)]
+        rows = func.unnest(*arrays).table_valued(*self.columns).render_derived()
+        added = (
+            postgresql.insert(table)
+            .from_select(self.columns, select(rows), include_defaults=False)
+            .on_conflict_do_nothing()
+            .returning(key)
+            .cte("added")
+        )
+        self.together = select(*added.c)
+        """Many rows as one statement of PostgreSQL, an array for each column; it returns the keys
+        of those that are new."""
 
 
 Upsert = TypeVar("Upsert", postgresql.Insert, sqlite.Insert)

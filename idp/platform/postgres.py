@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -23,8 +24,9 @@ from sqlalchemy.sql.sqltypes import JSON
 from idp.platform import connections, statements
 from idp.platform.connections.budget import LEAST_SECONDS, Budget
 from idp.platform.connections.hosts import TIMELINE, Host
-from idp.platform.db import AtomicWrite, Query, repeated
+from idp.platform.db import AtomicWrite, OnceWrite, Query, repeated
 from idp.platform.errors import BadRequest, Unavailable
+from idp.platform.gathered import Gathered
 from idp.platform.metrics.counts import Counts
 from idp.platform.metrics.declarations import DB_CONNECTIONS, DB_WAIT_SECONDS
 from idp.platform.translation import N_
@@ -33,6 +35,8 @@ CONNECTIONS = 8
 """Statements that one worker has under way at a time."""
 SECONDS = 5.0
 """How long a statement may take before its connection is given up."""
+ADD_SECONDS = SECONDS / 2
+"""The same for rows of several requests, which wait for the statement before theirs as well."""
 WAIT_SECONDS = 5.0
 """How long a statement waits for a free connection and for a new one, together."""
 ASK_SECONDS = 1.0
@@ -144,6 +148,7 @@ class Pool:
         self._waiting: deque[asyncio.Future[asyncpg.Connection[asyncpg.Record] | None]] = deque()
         """The one that waits longest is handed the next connection, or None: may open one."""
         self._prepared: dict[Query, _Prepared] = {}
+        self._gathered: dict[OnceWrite, Gathered] = {}
         self._troubles = 0
 
     async def rows(
@@ -189,6 +194,35 @@ class Pool:
         except asyncpg.DataError as error:
             raise _out_of_range(error) from error
         return prepared.row(found[0]) if found else None
+
+    async def write_once(
+        self, change: OnceWrite, given: Mapping[str, Any], budget: Budget | None = None
+    ) -> None:
+        """Write a row of what happens once, by one statement with those of other requests.
+
+        RepeatedError when it was there already; Unavailable as in `write`.
+        """
+        gathered = self._gathered.get(change)
+        if gathered is None:
+            gathered = self._gathered[change] = Gathered(change, partial(self._add, change))
+        budget = budget or Budget()
+        started = time.monotonic()
+        try:
+            await gathered.write(given)
+        except _PASSING as error:
+            raise unavailable(error) from error
+        finally:
+            budget.spend(started)
+
+    async def _add(self, change: OnceWrite, columns: Mapping[str, Any]) -> Collection[Any]:
+        """Write rows; return the keys of those that were not there."""
+        prepared = self._prepare_once(change.together)
+        try:
+            found = await self._execute(prepared, prepared.values(columns), Budget(ADD_SECONDS))
+        except _PASSING as error:
+            statements.count_failure(self._counts, error)
+            raise
+        return {row[0] for row in found}
 
     def text_of(self, statement: Query) -> str:
         """Return a statement in the words of PostgreSQL, without its values."""

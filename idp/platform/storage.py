@@ -20,7 +20,7 @@ from idp.platform import documents, tracing
 from idp.platform.cache import MISSING, Lookup, Missing
 from idp.platform.connections import budget
 from idp.platform.connections.budget import Budget
-from idp.platform.db import AtomicWrite, Query, RepeatedError, release, run
+from idp.platform.db import AtomicWrite, OnceWrite, Query, RepeatedError, release, run
 from idp.platform.db import end as end_session
 from idp.platform.documents import Kept, Wanted
 from idp.platform.runtime import NO_REQUEST, RequestContext, Runtime
@@ -61,6 +61,10 @@ class Storage(ABC):
 
         RepeatedError when a row of what happens once was there already; nothing is written then.
         """
+
+    async def write_once(self, change: OnceWrite, values: Mapping[str, Any]) -> None:
+        """Write the row of what happens once; RepeatedError when it was there already."""
+        await self.write(change, values)
 
     @abstractmethod
     async def write_and_read(
@@ -214,6 +218,13 @@ class LoopStorage(Storage):
         row = await self._pool.write(change, values, self._budget)
         return None if row is None else int(row[0])
 
+    async def write_once(self, change: OnceWrite, values: Mapping[str, Any]) -> None:
+        """Write the row of what happens once, together with those of other requests."""
+        if self._pool is None:
+            await self.in_session(change.run, values)
+        else:
+            await self._pool.write_once(change, values, self._budget)
+
     async def write_and_read(
         self, change: AtomicWrite, values: Mapping[str, Any]
     ) -> Sequence[Any] | None:
@@ -271,6 +282,17 @@ class TracedLoopStorage(LoopStorage):
         step = queries.begin(self.span, self._pool.text_of(change.statement))
         try:
             return await super().write(change, values)
+        finally:
+            step.end()
+
+    async def write_once(self, change: OnceWrite, values: Mapping[str, Any]) -> None:
+        """Write the row of what happens once, together with those of other requests."""
+        if self._pool is None or self.span is None:
+            await super().write_once(change, values)
+            return
+        step = queries.begin(self.span, self._pool.text_of(change.together))
+        try:
+            await super().write_once(change, values)
         finally:
             step.end()
 

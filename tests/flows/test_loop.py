@@ -24,6 +24,7 @@ from idp.server.bridge import Bridge
 from tests import protocol
 from tests.pages.browsing import HTML, send
 from tests.protocol import add_api, add_person, obtain, register, register_machine
+from tests.provers import Prover
 
 HOST = "127.0.0.1:8000"
 SCOPE = "openid profile orders.read offline_access"
@@ -454,6 +455,39 @@ def test_a_machine_is_answered_from_memory(session, scene, client, loop):
     assert client.post("/connect/token", data=form).status_code == 200
     (answer,) = loop.send(post("/connect/token", **form))
     assert (answer.status, loop.threads) == (200, 0)
+
+
+@pytest.mark.postgresql
+def test_proofs_of_several_requests_are_written_together(session, scene, client, loop, monkeypatch):
+    machine = register_machine(session, scopes=["orders.read"])
+    form = {"grant_type": "client_credentials", **machine.post}
+    assert client.post("/connect/token", data=form).status_code == 200
+    proofs, statements, add = [Prover().proof() for _ in range(20)], [], postgres.Pool._add
+
+    def counted(pool, change, columns):
+        statements.append(len(columns["key_hash"]))
+        return add(pool, change, columns)
+
+    monkeypatch.setattr(postgres.Pool, "_add", counted)
+
+    def asking(proof):
+        request = post("/connect/token", **form)
+        request.request.headers["HTTP_DPOP"] = proof
+        return request
+
+    answers = loop.send(*map(asking, proofs))
+    assert ({one.status for one in answers}, loop.threads) == ({200}, 0)
+    assert sum(statements) == 20
+    assert len(statements) < 5
+    again = loop.send(*map(asking, proofs))
+    assert {(one.status, json.loads(one.content)["error"]) for one in again} == {
+        (400, "invalid_dpop_proof")
+    }
+    one = Prover().proof()
+    assert sorted(each.status for each in loop.send(*[asking(one) for _ in range(20)])) == [
+        200,
+        *[400] * 19,
+    ]
 
 
 def test_a_refusal_is_recorded_once_and_on_a_thread(session, scene, client, loop):

@@ -66,10 +66,11 @@ class AdminCaddy:
         """Forget every route."""
         self.admin("DELETE", "/config/apps")
 
-    def admin(self, method: str, path: str) -> object:
+    def admin(self, method: str, path: str, content: object = None) -> object:
         """Ask the admin API."""
         connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=10)
-        connection.request(method, path)
+        body = None if content is None else orjson.dumps(content)
+        connection.request(method, path, body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         text = answer.read()
         connection.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import socket
+import ssl
 import threading
 import time
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ from idp.publishing.gateway.models import Publication
 from idp.publishing.gateway.reasons import NotPublished, Reason
 from idp.publishing.gateway.state import Difference, Drift
 from tests import protocol
+from tests.certificates import self_signed
 from tests.delivery import deliver_due
 from tests.gateway import caddy as servers
 from tests.gateway.sites import description
@@ -127,6 +130,81 @@ def world(session, client, caddy, orders):
 def seen(content, name):
     """List the values of a header as the service got them."""
     return [value for key, value in content["headers"] if key.lower() == name.lower()]
+
+
+# Certificates of callers
+
+GATEWAY = "gateway.example"
+
+
+def over_tls(port, folder, token, certificate=None, headers=()):
+    """Call through a gateway that ends TLS, with a certificate or without; return the status."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if certificate is not None:
+        chain = folder / f"{certificate.thumbprint}.pem"
+        chain.write_text(certificate.pem + certificate.key_pem)
+        context.load_cert_chain(chain)
+    connection = http.client.HTTPSConnection(GATEWAY, timeout=10)
+    plain = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection.sock = context.wrap_socket(plain, server_hostname=GATEWAY)
+    bearer = {"Authorization": f"Bearer {token}"}
+    connection.request("GET", "/orders/7", headers={**bearer, **dict(headers)})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status
+
+
+@pytest.mark.settings(client_certificate="caddy", trusted_proxies="127.0.0.1")
+def test_the_certificate_of_a_caller_reaches_the_check_of_its_token(
+    session, client, caddy, orders, tmp_path
+):
+    own, other, server = self_signed(), self_signed(), self_signed(f"CN={GATEWAY}")
+    app = protocol.register_machine(
+        session,
+        "bank",
+        ["orders.read"],
+        tenant_id=1,
+        token_endpoint_auth_method="self_signed_tls_client_auth",
+        jwks={"keys": [own.jwk]},
+        tls_client_certificate_bound_access_tokens=True,
+    )
+    form = {"grant_type": "client_credentials", "client_id": app.client_id}
+    token = client.post("/connect/token", data=form, headers=own.passed()).get_json()
+    token = token["access_token"]
+    assert orders.publish()["code"] == 200
+    plain = World(caddy.port, token, session)
+    # Where nobody asks for certificates there is none, whatever a caller writes.
+    for headers in ((), own.passed().items()):
+        assert plain.call("/orders/7", headers=headers)[0] == 401
+    pem = tmp_path / "server.pem"
+    pem.write_text(server.pem + server.key_pem)
+    files = [{"certificate": str(pem), "key": str(pem)}]
+    caddy.admin("PUT", "/config/apps/tls", {"certificates": {"load_files": files}})
+    asking = [{"client_authentication": {"mode": "request"}}]
+    caddy.admin("PUT", "/config/apps/http/servers/idp/tls_connection_policies", asking)
+    session.commit()
+    assert over_tls(caddy.port, tmp_path, token, own) == 200
+    assert over_tls(caddy.port, tmp_path, token) == 401
+    assert over_tls(caddy.port, tmp_path, token, other) == 401
+    assert over_tls(caddy.port, tmp_path, token, other, own.passed().items()) == 401
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize(
+    ("setting", "name", "value"),
+    [
+        ("haproxy", "X-SSL-Client-Cert", "{http.request.tls.client.certificate_der_base64}"),
+        ("header:X-Own:der", "X-Own", "{http.request.tls.client.certificate_der_base64}"),
+        # Forms that Caddy cannot write: a certificate is not told, and cannot be forged.
+        ("nginx", "X-SSL-Client-Cert", ""),
+        ("header:X-Own:pem", "X-Own", ""),
+    ],
+)
+def test_a_caller_cannot_write_the_header_of_certificates(setting, name, value):
+    driver = Caddy("127.0.0.1", 2019, ":8080", "http://127.0.0.1:8000", setting)
+    assert driver._certificate() == {name: [value]}
 
 
 # Calls

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from flask import render_template_string
+from flask import render_template_string, request
 
 from idp.platform.web import policy
 
@@ -56,3 +56,30 @@ def test_a_custom_scheme_of_a_native_application_is_a_source(app):
     with app.test_request_context():
         policy.allow("form-action", "com.example.app:")
         assert "form-action 'self' com.example.app:" in policy.header()
+
+
+def test_a_page_may_be_framed_where_it_says_by_whom(app, client):
+    @app.get("/framed")
+    def framed():
+        policy.allow_framing(*request.args.getlist("by"))
+        return "page"
+
+    answer = client.get("/framed?by=https://app.example&by=http://localhost:3000")
+    ancestors = directives(answer)["frame-ancestors"]
+    assert ancestors == "https://app.example http://localhost:3000"
+    assert "X-Frame-Options" not in answer.headers
+    answer = client.get("/framed")
+    assert directives(answer)["frame-ancestors"] == "*"
+    assert "X-Frame-Options" not in answer.headers
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    # The next page, and one that says nothing, cannot.
+    for path in ("/login", "/nothing", "/connect/userinfo"):
+        answer = client.get(path, headers={"Accept": "text/html"})
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        assert directives(answer)["frame-ancestors"] == "'none'"
+
+
+@pytest.mark.parametrize("origin", ["*", "'none'", "https:", "https://a.example/x", "https://a; b"])
+def test_only_origins_can_frame(app, origin):
+    with app.test_request_context(), pytest.raises(ValueError, match="not origins"):
+        policy.allow_framing(origin)

@@ -30,11 +30,9 @@ def verify(
     InvalidToken when none did; Busy or another Problem when the keys cannot be had. They are
     fetched again for an unknown key. Without `alg` any algorithm that is offered is accepted.
     """
-    algorithms: Collection[str] = (alg,) if alg is not None else _algorithms(client)
-    if client.jwks is not None:
-        return verify_foreign(unverified_jwt, client.jwks, algorithms=algorithms)
-    if client.jwks_uri is None:
-        raise InvalidToken(debug="the client has no keys")
+    if client.jwks is not None or client.jwks_uri is None:
+        return verify_registered(client, unverified_jwt, alg)
+    algorithms = _algorithms(client, alg)
     fetch = _of_stranger if client.is_stranger else _of_registered
     keys = fetch(session, client.jwks_uri, refresh=False)
     try:
@@ -64,7 +62,18 @@ def _read_keys(_url: str, fetched: Fetched) -> dict[str, Any]:
 _KEYS = Wanted("keys", "application/json, */*", MAX_BYTES, _read_keys)
 
 
-def _algorithms(client: ClientView) -> Collection[str]:
+def verify_registered(
+    client: ClientView, unverified_jwt: str, alg: str | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the same where the client registered its keys themselves; nothing is waited for."""
+    if client.jwks is None:
+        raise InvalidToken(debug="the client has no keys here")
+    return verify_foreign(unverified_jwt, client.jwks, algorithms=_algorithms(client, alg))
+
+
+def _algorithms(client: ClientView, alg: str | None) -> Collection[str]:
+    if alg is not None:
+        return (alg,)
     return ALGORITHMS if client.security_profile is None else profiles.ALGORITHMS
 
 

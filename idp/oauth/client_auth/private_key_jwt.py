@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy.orm import Session
 
 from idp.directory.clients.snapshot import ClientView
 from idp.oauth.client_auth import keys
 from idp.oauth.client_auth.credentials import Credentials
 from idp.oauth.client_auth.keys import CLOCK_SKEW_SECONDS
 from idp.oauth.request import ProtocolRequest
-from idp.platform import clock, runtime
+from idp.platform import clock
+from idp.platform.db import RepeatedError
 from idp.platform.errors import Busy, InvalidClient, Problem
 from idp.platform.metrics.declarations import REPLAYS
 from idp.platform.onetime import service as onetime
@@ -22,6 +22,7 @@ from idp.platform.storage import Storage
 
 TYPES = frozenset({"jwt", "client-authentication+jwt"})
 """What the header's `typ` may say; a JWT made for something else proves nothing (RFC 8725 3.11)."""
+PURPOSE = "client-assertion"
 MAX_LENGTH = 8192
 MAX_LIFETIME_SECONDS = 3600
 MAX_JTI = 255
@@ -48,14 +49,7 @@ async def is_valid(
     storage: Storage, request: ProtocolRequest, client: ClientView, credentials: Credentials
 ) -> bool:
     """Return whether the assertion is the client's, meant for us, fresh and not seen before."""
-    # On a thread: the client's keys may have to be fetched.
-    return await storage.in_session(_is_valid, request, client, credentials)
-
-
-def _is_valid(
-    session: Session, request: ProtocolRequest, client: ClientView, credentials: Credentials
-) -> bool:
-    verified = _verify(session, client, credentials.unverified_proof)
+    verified = await _verify(storage, client, credentials.unverified_proof)
     if verified is None:
         return False
     header, claims = verified
@@ -79,10 +73,14 @@ def _is_valid(
         return False
     # RFC 7523 3: each assertion once, whatever becomes of the request.
     expires_at = datetime.fromtimestamp(expiry + CLOCK_SKEW_SECONDS, tz=clock.now().tzinfo)
-    is_new = onetime.claim(session, "client-assertion", f"{client.client_id} {jti}", expires_at)
-    if not is_new:
-        runtime.of(session).counts.add(REPLAYS, "assertion")
-    return is_new
+    try:
+        await storage.write_once(
+            onetime.CLAIM, onetime.claimed(PURPOSE, f"{client.client_id} {jti}", expires_at)
+        )
+    except RepeatedError:
+        storage.runtime.counts.add(REPLAYS, "assertion")
+        return False
+    return True
 
 
 def _is_for_us(audience: Any, request: ProtocolRequest, client: ClientView) -> bool:
@@ -101,16 +99,19 @@ def _is_short(issued: Any, expiry: float) -> bool:
     return issued is None or bool(expiry - issued <= MAX_LIFETIME_SECONDS)
 
 
-def _verify(
-    session: Session, client: ClientView, unverified_jwt: str
+async def _verify(
+    storage: Storage, client: ClientView, unverified_jwt: str
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Check the signature with the client's registered keys; None when it proves nothing.
 
     Busy when they are not here and no more callers may wait for them.
     """
+    alg = client.token_endpoint_auth_signing_alg
     try:
-        alg = client.token_endpoint_auth_signing_alg
-        return keys.verify(session, client, unverified_jwt, alg)
+        if client.jwks is not None:
+            return keys.verify_registered(client, unverified_jwt, alg)
+        # On a thread: the keys may have to be fetched.
+        return await storage.in_session(keys.verify, client, unverified_jwt, alg)
     except Busy:
         raise
     except Problem:

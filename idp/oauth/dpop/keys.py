@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -26,9 +25,6 @@ OFFERED = ("ES256", "PS256", "EdDSA")
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 4096
 MAX_RSA_EXPONENT_BITS = 33
-KEPT = 4096
-"""Keys that a worker keeps: reading one costs a tenth of checking a proof."""
-
 _KINDS: Mapping[str, Mapping[str, str]] = {
     "ES256": {"kty": "EC", "crv": "P-256"},
     "PS256": {"kty": "RSA"},
@@ -36,8 +32,6 @@ _KINDS: Mapping[str, Mapping[str, str]] = {
 }
 _NUMBERS = {"EC": ("x", "y"), "RSA": ("n", "e"), "OKP": ("x",)}
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
-
-Members = tuple[tuple[str, str], ...]
 
 
 def read(header: Mapping[str, Any]) -> tuple[Algorithm, str, PublicKey]:
@@ -57,13 +51,11 @@ def read(header: Mapping[str, Any]) -> tuple[Algorithm, str, PublicKey]:
     needed = sorted({*kind, *_NUMBERS[kind["kty"]]})
     if not all(isinstance(jwk.get(member), str) for member in needed):
         raise InvalidDpopProof("The jwk of the DPoP proof lacks a member")
-    return ALGORITHMS[name], *_load(tuple((member, jwk[member]) for member in needed))
+    return ALGORITHMS[name], *_load({member: jwk[member] for member in needed})
 
 
-@lru_cache(maxsize=KEPT)
-def _load(members: Members) -> tuple[str, PublicKey]:
-    """Return the thumbprint of a key (RFC 7638), and the key."""
-    jwk = dict(members)
+def _load(jwk: dict[str, str]) -> tuple[str, PublicKey]:
+    """Return the thumbprint of a key of its required members (RFC 7638), and the key."""
     try:
         numbers = [compact.decode(jwk[name].encode()) for name in _NUMBERS[jwk["kty"]]]
         if jwk["kty"] == "RSA":

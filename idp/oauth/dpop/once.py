@@ -12,11 +12,11 @@ from typing import Any
 from idp.oauth import refusals
 from idp.oauth.dpop.proofs import Proof
 from idp.oauth.models import SeenProof
-from idp.platform.db import AtomicWrite, RepeatedError, new_row
+from idp.platform.db import AtomicWrite, OnceWrite, RepeatedError
 from idp.platform.errors import InvalidDpopProof
 from idp.platform.storage import Storage
 
-_SEE = AtomicWrite(new_row(SeenProof, "key_hash", "expires_at"))
+_SEE = OnceWrite(SeenProof.key_hash, SeenProof.expires_at)
 
 
 async def spend(storage: Storage, proof: Proof) -> None:
@@ -25,7 +25,7 @@ async def spend(storage: Storage, proof: Proof) -> None:
         return
     values = {"key_hash": proof.key_hash, "expires_at": proof.expires_at}
     try:
-        await storage.write(_SEE, values)
+        await storage.write_once(_SEE, values)
     except RepeatedError:
         raise await _replayed(storage, proof) from None
     proof.is_spent = True

@@ -7,6 +7,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -19,12 +20,15 @@ from idp.platform.issuer import Issuer
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import b64url
 from idp.platform.signing import compact
+from idp.platform.signing.algorithms import Algorithm, PublicKey
 from idp.platform.storage import Storage
 from idp.platform.web.authorization import Evidence
 
 TYPE = "dpop+jwt"
 MAX_LENGTH = 4096
 MAX_JTI = 512
+KEPT = 2048
+"""Headers that a worker keeps with the key in them, which is all that a client writes there."""
 SECONDS = 60
 """How far `iat` may be from now where a proof has no nonce."""
 CLOCK_SKEW_SECONDS = 10
@@ -55,19 +59,15 @@ def check(
 
     `token`: the access token that is presented with it.
     """
-    unverified = _split(evidence.proof or "")
-    if str(unverified.header.get("typ")).lower() != TYPE:
-        raise InvalidDpopProof(f"The typ of the DPoP proof is not {TYPE}")
-    if "crit" in unverified.header:
-        raise InvalidDpopProof("The DPoP proof has critical header members")
-    algorithm, jkt, key = keys.read(unverified.header)
+    header, payload, signature = _split(evidence.proof or "")
     try:
-        algorithm.verify(key, unverified.signature, unverified.signing_input)
-        claims = compact.json_object(unverified.payload)
+        algorithm, jkt, key = _read_header(header)
+        algorithm.verify(key, compact.decode(signature), header + b"." + payload)
+        claims = compact.json_object(compact.decode(payload))
     except InvalidSignature:
         raise InvalidDpopProof("The signature of the DPoP proof is wrong") from None
     except compact.MalformedError as error:
-        raise InvalidDpopProof(debug=str(error)) from None
+        raise _malformed(error) from None
     jti = _jti(claims)
     _check_request(claims, evidence)
     if token is not None:
@@ -86,16 +86,31 @@ def of_request(storage: Storage, request: ProtocolRequest) -> Proof | None:
     return check(storage.runtime, request.issuer, request.evidence())
 
 
-def _split(text: str) -> compact.UnverifiedToken:
+def _split(text: str) -> tuple[bytes, bytes, bytes]:
     if "," in text:
         # The lines of two headers of a name arrive as one, and no JWT has a comma.
         raise InvalidDpopProof("There must be one DPoP header")
     if len(text) > MAX_LENGTH:
         raise InvalidDpopProof("The DPoP proof is too long")
     try:
-        return compact.split(text)
+        return compact.segments(text)
     except compact.MalformedError as error:
-        raise InvalidDpopProof("The DPoP proof is not a JWT", debug=str(error)) from None
+        raise _malformed(error) from None
+
+
+def _malformed(error: compact.MalformedError) -> InvalidDpopProof:
+    return InvalidDpopProof("The DPoP proof is not a JWT", debug=str(error))
+
+
+@lru_cache(maxsize=KEPT)
+def _read_header(segment: bytes) -> tuple[Algorithm, str, PublicKey]:
+    """Return the algorithm of proofs with this header, the thumbprint of their key and the key."""
+    header = compact.json_object(compact.decode(segment))
+    if str(header.get("typ")).lower() != TYPE:
+        raise InvalidDpopProof(f"The typ of the DPoP proof is not {TYPE}")
+    if "crit" in header:
+        raise InvalidDpopProof("The DPoP proof has critical header members")
+    return keys.read(header)
 
 
 def _jti(claims: Mapping[str, Any]) -> str:

@@ -91,7 +91,8 @@ async def _describe(
     claims.pop("username", None)
     if token.standing is not None:
         claims["username"] = token.standing.user.username
-    return {**claims, "active": True, "token_type": holder.token_type(token.cnf)}
+    claims |= {"active": True, "token_type": holder.token_type(token.cnf)}
+    return claims
 
 
 async def _complete(storage: Storage, token: AccessToken) -> dict[str, Any]:

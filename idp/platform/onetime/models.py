@@ -16,6 +16,7 @@ class OneTimeKey(Base):
 
     __tablename__ = "one_time_key"
     concerns_tokens = False
+    happens_once = True
     __table_args__ = (UniqueConstraint("purpose", "key_hash"),)
 
     id: Mapped[Id]

@@ -7,12 +7,13 @@ statement, so that it holds over threads, workers and nodes.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.orm import Session
 
 from idp.platform import clock, secrets
-from idp.platform.db import insert
+from idp.platform.db import OnceWrite, insert
 from idp.platform.onetime.models import OneTimeKey
 
 
@@ -79,18 +80,33 @@ def withdraw(session: Session, purpose: str, user_id: int) -> None:
 def claim(session: Session, purpose: str, key: str, expires_at: datetime) -> bool:
     """Remember a key that others made; False when it was seen before.
 
-    RFC 7523 3: a client assertion's `jti` is taken once. `key` names the sender too.
+    `key` names the sender too.
     """
-    moment = clock.now()
-    statement = insert(session, OneTimeKey).values(
-        purpose=purpose,
-        key_hash=secrets.digest(key),
-        created_at=moment,
-        expires_at=expires_at,
-        used_at=moment,  # never to be taken for a key that was issued
-    )
+    statement = insert(session, OneTimeKey).values(**claimed(purpose, key, expires_at))
     first = session.scalar(statement.on_conflict_do_nothing().returning(OneTimeKey.id))
     return first is not None
+
+
+CLAIM = OnceWrite(
+    OneTimeKey.key_hash,
+    OneTimeKey.purpose,
+    OneTimeKey.created_at,
+    OneTimeKey.expires_at,
+    OneTimeKey.used_at,
+)
+"""The same for `Storage.write_once`, with the values of `claimed`; all of one purpose."""
+
+
+def claimed(purpose: str, key: str, expires_at: datetime) -> dict[str, Any]:
+    """Return the row of a key that others made."""
+    moment = clock.now()
+    return {
+        "purpose": purpose,
+        "key_hash": secrets.digest(key),
+        "created_at": moment,
+        "expires_at": expires_at,
+        "used_at": moment,  # never to be taken for a key that was issued
+    }
 
 
 def _usable(purpose: str, token: str, moment: datetime) -> ColumnElement[bool]:

@@ -51,8 +51,11 @@ _TO_URL = bytes.maketrans(b"+/", b"-_")
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
-def split(unverified_jwt: str) -> UnverifiedToken:
-    """Take a JWT apart; MalformedError for anything that is not exactly one."""
+def segments(unverified_jwt: str) -> tuple[bytes, bytes, bytes]:
+    """Return header, payload and signature as they are written, unread.
+
+    MalformedError for anything that is not three of them.
+    """
     if len(unverified_jwt) > MAX_SIZE:
         raise MalformedError("too large")
     try:
@@ -62,9 +65,15 @@ def split(unverified_jwt: str) -> UnverifiedToken:
     parts = raw.split(b".")
     if len(parts) != PARTS or not all(parts):
         raise MalformedError("not three parts")
-    header_part, payload_part, signature_part = parts
-    if len(header_part) > MAX_HEADER_SIZE:
+    header, payload, signature = parts
+    if len(header) > MAX_HEADER_SIZE:
         raise MalformedError("header too large")
+    return header, payload, signature
+
+
+def split(unverified_jwt: str) -> UnverifiedToken:
+    """Take a JWT apart; MalformedError for anything that is not exactly one."""
+    header_part, payload_part, signature_part = segments(unverified_jwt)
     return UnverifiedToken(
         header=json_object(decode(header_part)),
         payload=decode(payload_part),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any
 
 from joserfc.errors import JoseError
@@ -14,6 +15,8 @@ from idp.platform.signing import compact
 from idp.platform.signing.algorithms import ALGORITHMS, canonical
 
 MAX_KEYS = 50
+KEPT = 1024
+"""Keys that a process keeps: reading one costs as much as a signature."""
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
 MAX_RSA_EXPONENT_BITS = 33
@@ -27,6 +30,7 @@ _KEY_TYPES: dict[str, type[RSAKey | ECKey | OKPKey]] = {
 _ASYMMETRIC = frozenset(
     ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 )
+_MEMBERS = ("kty", "n", "e", "crv", "x", "y")
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 # Each names a key or rules that the sender brings along (RFC 7515 4.1, RFC 7797).
@@ -104,7 +108,10 @@ def _fits(jwk: Mapping[str, Any], alg: str) -> bool:
 def _load(jwk: Mapping[str, Any], alg: str) -> Key:
     if not _PRIVATE_MEMBERS.isdisjoint(jwk):
         raise InvalidToken(debug="a key set must not hold private keys")
-    key = _import(jwk)
+    members = tuple((name, jwk[name]) for name in _MEMBERS if name in jwk)
+    if not all(isinstance(value, str) for _, value in members):
+        raise InvalidToken(debug="its members are missing or wrong")
+    key = _import(members)
     try:
         JWSRegistry.algorithms[alg].check_key(key)
     except JoseError:
@@ -112,21 +119,22 @@ def _load(jwk: Mapping[str, Any], alg: str) -> Key:
     return key
 
 
-def _import(jwk: Mapping[str, Any]) -> Key:
+@lru_cache(maxsize=KEPT)
+def _import(members: tuple[tuple[str, str], ...]) -> Key:
     """Read a public key; InvalidToken when it is broken, weak or too costly to use."""
+    jwk = dict(members)
     kind = _KEY_TYPES.get(str(jwk.get("kty")))
     if kind is None:
         raise InvalidToken(debug="its `kty` is none of RSA, EC and OKP")
     if kind is RSAKey:
         _check_rsa(jwk)
-    members = ("kty", "n", "e", "crv", "x", "y")
     try:
-        return kind.import_key({name: jwk[name] for name in members if name in jwk})
+        return kind.import_key(jwk)
     except (JoseError, ValueError, TypeError, KeyError):
         raise InvalidToken(debug="its members are missing or wrong") from None
 
 
-def _check_rsa(jwk: Mapping[str, Any]) -> None:
+def _check_rsa(jwk: Mapping[str, str]) -> None:
     try:
         modulus, exponent = (
             int.from_bytes(compact.decode(str(jwk.get(name, "")).encode()), "big")

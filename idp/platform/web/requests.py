@@ -71,6 +71,9 @@ _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
 _METHODS = REQUESTS.values["method"]
 
+_FRAMED = re.compile(r"(?:^|; )frame-ancestors (?!'none')").search
+"""Finds in a policy that others may show the answer in a frame."""
+
 _PATH_SAFE = "/:@!$&'()*+,;=~"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -331,6 +334,10 @@ class Entrance:
             visit.session.rollback()
             return self._finish(visit, self.render(visit, error, machine=False))
         present = {name.lower() for name, _ in headers}
+        if any(
+            name.lower() == "content-security-policy" and _FRAMED(text) for name, text in headers
+        ):
+            present.add("x-frame-options")  # it could only forbid what the policy allows
         headers += [pair for pair in self._headers if pair[0].lower() not in present]
         headers.append(("X-Request-Id", visit.request_id))
         status = int(line[:3])

@@ -383,6 +383,37 @@ def test_tries_are_counted(client, session, root):
     assert post(client, path, secret=robot.secret).status_code == 429
 
 
+@pytest.mark.settings(dpop_nonce=True)
+def test_tokens_that_must_be_bound_are_bound_to_a_key_of_the_console(client, session, path, web):
+    add_api(session, "bank", ("bank.pay",), properties={"dpop_required": "true"})
+    clients.get(session, web.client_id).dpop_bound_access_tokens = True
+    session.commit()
+    to_code(client, path)
+    answer = post(client, f"{path}/redeem", secret=web.secret)
+    assert "bound to a key that the console made" in readable(answer)
+    assert '"jkt"' in readable(answer)
+    # A machine whose API asks for it.
+    robot = register_machine(session, scopes=["bank.pay"])
+    answer = post(
+        client,
+        f"/console/platform/clients/{robot.row_id}/try/service",
+        scope="bank.pay",
+        secret=robot.secret,
+    )
+    assert '"jkt"' in readable(answer)
+
+
+def test_a_client_with_a_certificate_or_pushed_requests_is_not_tried(client, session, path, web):
+    row = clients.get(session, web.client_id)
+    row.tls_client_certificate_bound_access_tokens = True
+    session.commit()
+    assert "certificate, which the console does not have" in readable(client.get(path))
+    row.tls_client_certificate_bound_access_tokens = False
+    row.require_pushed_authorization_requests = True
+    session.commit()
+    assert "push or sign its requests" in readable(client.get(path))
+
+
 def test_a_disabled_client_and_one_with_a_key_are_not_tried(client, session, path, web):
     registered(client, path)
     clients.get(session, web.client_id).enabled = False

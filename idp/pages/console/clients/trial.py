@@ -228,7 +228,7 @@ def _page(
         secret_form=secret_form or SecretForm(formdata=None),
         back=back,
         is_registered=view is not None and back in view.redirect_uris,
-        can_authenticate=view is not None and trial.can_authenticate(view),
+        obstacle=None if view is None else trial.obstacle(view),
         takes_secret=view is not None and trial.takes_secret(view),
         offered=[] if view is None else scopes_of(view),
         api_scopes=[] if view is None else list(view.api_scopes),

@@ -43,6 +43,17 @@ _PATH_TRICK = (
     r")"
 )
 """Parts that other servers could read as a different path, escaped any number of times."""
+_DER = "{http.request.tls.client.certificate_der_base64}"
+"""Replaced by the certificate of the caller; by nothing where there is none."""
+_CERTIFICATES = {
+    "caddy": ("Client-Cert", f":{_DER}:"),
+    "rfc9440": ("Client-Cert", f":{_DER}:"),
+    "haproxy": ("X-SSL-Client-Cert", _DER),
+    "traefik": ("X-Forwarded-Tls-Client-Cert", _DER),
+    "nginx": ("X-SSL-Client-Cert", ""),
+    "envoy": ("X-Forwarded-Client-Cert", ""),
+}
+"""`IDP_CLIENT_CERTIFICATE` → a header, and what Caddy can write there in that form."""
 _NAMED = {"search_regexp": "(?i)x[-_][^,]*", "replace": ""}
 _JSON = {"Content-Type": ["application/json"]}
 
@@ -58,6 +69,8 @@ class Caddy:
     listen: str
     verify: str
     """Where Caddy reaches this service."""
+    client_certificate: str = ""
+    """How this service is told the certificate of a caller; empty: it is not."""
 
     takes_policies = False
     keeps_products = False
@@ -73,6 +86,7 @@ class Caddy:
             port=parts.port or 2019,
             listen=query.get("listen", [":8080"])[0],
             verify=query.get("verify", [settings.public_url])[0],
+            client_certificate=settings.client_certificate,
         )
 
     def apply(self, before: Published | None, after: Published | None) -> None:
@@ -204,6 +218,7 @@ class Caddy:
                                 "Host": [urlsplit(self.verify).netloc],
                                 "X-Forwarded-Method": ["{http.request.method}"],
                                 "X-Forwarded-Uri": ["{http.request.uri}"],
+                                **self._certificate(),
                             }
                         }
                     },
@@ -223,6 +238,16 @@ class Caddy:
             "transport": _transport(verify.scheme, response_header_timeout=VERIFY_TIMEOUT),
             **how,
         }
+
+    def _certificate(self) -> Json:
+        """Tell the certificate of the caller; what a caller writes there themselves is replaced."""
+        if not self.client_certificate:
+            return {}
+        named = _CERTIFICATES.get(self.client_certificate)
+        if named is None:
+            _, name, form = self.client_certificate.split(":")
+            named = name, _DER if form == "der" else ""
+        return {named[0]: [named[1]]}
 
     def _set(self, route: Json) -> None:
         status, _ = self._call("PATCH", f"/id/{route['@id']}", route)
