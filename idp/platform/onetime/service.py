@@ -12,8 +12,10 @@ from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.orm import Session
 
 from idp.platform import clock, secrets
-from idp.platform.db import insert
+from idp.platform.db import first_row, run
 from idp.platform.onetime.models import OneTimeKey
+
+_CLAIM = first_row(OneTimeKey, "purpose", "key_hash", "created_at", "expires_at", "used_at")
 
 
 def issue(
@@ -82,15 +84,14 @@ def claim(session: Session, purpose: str, key: str, expires_at: datetime) -> boo
     RFC 7523 3: a client assertion's `jti` is taken once. `key` names the sender too.
     """
     moment = clock.now()
-    statement = insert(session, OneTimeKey).values(
-        purpose=purpose,
-        key_hash=secrets.digest(key),
-        created_at=moment,
-        expires_at=expires_at,
-        used_at=moment,  # never to be taken for a key that was issued
-    )
-    first = session.scalar(statement.on_conflict_do_nothing().returning(OneTimeKey.id))
-    return first is not None
+    values = {
+        "purpose": purpose,
+        "key_hash": secrets.digest(key),
+        "created_at": moment,
+        "expires_at": expires_at,
+        "used_at": moment,  # never to be taken for a key that was issued
+    }
+    return bool(run(session, _CLAIM[session.get_bind().dialect.name], values))
 
 
 def _usable(purpose: str, token: str, moment: datetime) -> ColumnElement[bool]:
