@@ -44,6 +44,7 @@ def finish(app: Flask, settings: Settings) -> None:
 def setup_pages(app: Flask, _settings: Settings) -> None:
     """Install languages, form tokens, content policy and errors."""
     Babel(app, locale_selector=language.select)
+    language.setup(app)
     static.setup(app)
     policy.setup(app)  # comes first, so that it sees the pages of the others last
     # Before the forms: what they refuse before the view is logged with its route as well.

@@ -239,8 +239,7 @@ def with_code(
     if factor is None:
         attempts.count_failure(session, attempt)
         return None
-    attempt.row.remember_device = remember_device
-    attempts.add_proofs(session, attempt, [Proof(factor)])
+    attempts.note(attempt, [Proof(factor)], remember_device=remember_device)
     return finish(session, issuer, attempt, cookie, sent)
 
 
@@ -273,8 +272,7 @@ def with_sent_code(
         return None
     if Proof.ENROLMENT_CODE in attempt.proofs:
         enrolment.forget(session, attempt.user.id)
-    attempt.row.remember_device = remember_device
-    attempts.add_proofs(session, attempt, [proof])
+    attempts.note(attempt, [proof], remember_device=remember_device)
     return finish(session, issuer, attempt, cookie, sent)
 
 
@@ -293,8 +291,7 @@ def with_second_passkey(
     if not proofs:
         attempts.count_failure(session, attempt)
         return None
-    attempt.row.remember_device = remember_device
-    attempts.add_proofs(session, attempt, proofs)
+    attempts.note(attempt, proofs, remember_device=remember_device)
     return finish(session, issuer, attempt, cookie, sent)
 
 
@@ -357,7 +354,12 @@ def with_new_password(
 def progress_of(session: Session, issuer: Issuer, attempt: OpenAttempt) -> Progress:
     """Return what decides the next step of an attempt."""
     asked = policies.asked_of(session, issuer, attempt.user.id, attempt.client_id)
-    return attempts.progress_of(session, issuer, attempt.user, attempt.proofs, asked)
+    return _progress_of(session, issuer, attempt, asked)
+
+
+def _progress_of(session: Session, issuer: Issuer, attempt: OpenAttempt, asked: Asked) -> Progress:
+    user, proofs = attempt.user, attempt.proofs
+    return attempts.progress_of(session, issuer, user, proofs, asked, attempt.condition)
 
 
 def due_step(session: Session, issuer: Issuer, attempt: OpenAttempt) -> Step:
@@ -395,14 +397,15 @@ def finish(
     """
     row, user = attempt.row, attempt.user
     asked = policies.asked_of(session, issuer, user.id, row.client_id)
-    step = next_step(attempts.progress_of(session, issuer, user, attempt.proofs, asked))
+    step = next_step(_progress_of(session, issuer, attempt, asked))
     if step is not Step.DONE:
+        attempts.save(session, attempt)
         return Outcome(step, None, row.remember)
     if not attempts.use(session, attempt):
         return None
     has_both = level_of(attempt.proofs) != levels.PWD
-    days = device_rules.remembered_days(session, user.id)
-    is_remembered = row.remember_device and has_both and days > 0
+    days = device_rules.remembered_days(session, user.id) if row.remember_device else 0
+    is_remembered = has_both and days > 0
     value = start(
         session,
         issuer,
@@ -442,7 +445,7 @@ def start(
     now = clock.now()
     mfa_at = None if level == levels.PWD else now
     phr_at = now if level == levels.PHR else None
-    value = sessions.start(
+    return sessions.start(
         session,
         issuer,
         user.id,
@@ -450,16 +453,15 @@ def start(
         Authentication(level, amr, proven.auth_time, mfa_at, phr_at, proven.trusted_until),
         remember=remember,
         replaces=sessions.find(session, issuer, cookie),
+        event=audit.columns(
+            runtime.context_of(session),
+            Tag.SIGN_IN,
+            user_id=user.id,
+            client_id=client_id,
+            tenant_id=issuer.tenant_id,
+            details={"amr": amr, "remember": remember},
+        ),
     )
-    audit.record(
-        session,
-        Tag.SIGN_IN,
-        user_id=user.id,
-        client_id=client_id,
-        tenant_id=issuer.tenant_id,
-        details={"amr": amr, "remember": remember},
-    )
-    return value
 
 
 def is_recent(visitor: Visitor) -> bool:

@@ -35,14 +35,11 @@ def find(session: Session, issuer: Issuer, cookie: str | None) -> Visitor | None
     """
     if not cookie:
         return None
-    query = sessions.live(issuer, cookie).join(User, User.id == BrowserSession.user_id)
-    row = session.execute(query.add_columns(User)).one_or_none()
+    row = session.execute(_VISITOR, live_values(issuer, cookie)).one_or_none()
     if row is None:
         return None
     browser, user = row
     sessions.touch(session, browser.id, browser.last_seen_at)
-    if not user.may_sign_in or user.security_stamp != browser.security_stamp:
-        return None
     return Visitor(browser, user)
 
 
@@ -81,6 +78,7 @@ LIVE = (
 """Conditions that a session lives and its person may use it: see `live_values`."""
 
 # Made once: making a statement costs more than asking it.
+_VISITOR = select(BrowserSession, User).join(User, User.id == BrowserSession.user_id).where(*LIVE)
 _SIGNED_IN = (
     select(
         BrowserSession.last_seen_at,

@@ -15,7 +15,6 @@ def current_attempt() -> OpenAttempt | None:
     if "attempt" not in g:
         cookie = request.cookies.get(attempts.cookie_name(current_issuer()))
         g.attempt = attempts.find(database(), current_issuer(), cookie)
-        database().commit()  # no transaction is open while a code is checked
     found: OpenAttempt | None = g.attempt
     return found
 

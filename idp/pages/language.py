@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import flask_babel
-from flask import g, has_request_context, request
+from babel.support import Translations
+from flask import Flask, g, has_request_context, request
 from werkzeug.wrappers import Response
 
 COOKIE = "lang"
@@ -50,10 +51,27 @@ def select() -> str:
     return requested or chosen or _of_browser() or DEFAULT
 
 
+def setup(app: Flask) -> None:
+    """Translate templates by the catalogue of a request, which is looked up once."""
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined] # of its extension
+        gettext=lambda text: _catalogue().ugettext(text),
+        ngettext=lambda one, many, number: _catalogue().ungettext(one, many, number),
+        newstyle=True,
+    )
+
+
+def _catalogue() -> Translations:
+    found: Translations | None = g.get("catalogue")
+    if found is None:
+        found = g.catalogue = flask_babel.get_translations()
+    return found
+
+
 def prefer(ui_locales: Iterable[str]) -> None:
     """Use the first language of `ui_locales` that pages have (OpenID Connect Core 3.1.2.1)."""
     g.ui_locale = next((code for tag in ui_locales if (code := _known(tag))), None)
     flask_babel.refresh()
+    g.pop("catalogue", None)
 
 
 def current() -> Language:

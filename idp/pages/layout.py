@@ -8,15 +8,16 @@ from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
-from flask import Blueprint, current_app, redirect, request, url_for
+from flask import Blueprint, current_app, redirect, request
 from flask import Response as FlaskResponse
 from flask_babel import format_date, format_time
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from idp.pages import brand, error_pages, language, messages, return_path, theme
+from idp.platform.db import end
 from idp.platform.errors import NotFound
 from idp.platform.web import csrf, policy
 from idp.platform.web.views import current_issuer, current_runtime, database
@@ -34,7 +35,12 @@ def first_letter(name: str) -> str:
 
 def static_url(name: str) -> str:
     """Return the address of a static file; it changes with the content."""
-    return url_for("static", filename=name, v=_content_hash(str(current_app.static_folder), name))
+    return _static_address(str(current_app.static_folder), current_app.static_url_path or "", name)
+
+
+@cache
+def _static_address(folder: str, path: str, name: str) -> str:
+    return f"{path}/{quote(name)}?v={_content_hash(folder, name)}"
 
 
 @cache
@@ -118,9 +124,7 @@ def _answered_form() -> str | None:
 @blueprint.after_app_request
 def _end_transaction(response: FlaskResponse) -> FlaskResponse:
     """End the transaction before the page is sent: on SQLite it would block all writers."""
-    session = database()
-    if session.in_transaction():
-        session.rollback()
+    end(database())
     return response
 
 

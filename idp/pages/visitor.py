@@ -22,9 +22,11 @@ def session_cookie() -> str | None:
 def current_visitor() -> Visitor | None:
     """Return who is signed in; looked up once in a request."""
     if "visitor" not in g:
-        g.visitor = visitors.find(database(), current_issuer(), session_cookie())
-        # Stores `last_seen_at` and ends the transaction: hashing must not hold one open.
-        database().commit()
+        cookie = session_cookie()
+        g.visitor = visitors.find(database(), current_issuer(), cookie) if cookie else None
+        if cookie:
+            # Stores `last_seen_at` and ends the transaction: hashing must not hold one open.
+            database().commit()
     found: Visitor | None = g.visitor
     return found
 

@@ -184,6 +184,19 @@ def new_row(table: type[Base], *columns: str) -> Insert:
     return statement.values({name: bindparam(name, type_=kinds[name].type) for name in columns})
 
 
+def first_row(table: type[Base], *columns: str) -> Mapping[str, Executable]:
+    """Make the INSERT of a row that is there once, by the name of the database's dialect.
+
+    Its id is returned, or nothing where the row was there already.
+    """
+    kinds = table.__table__.c
+    values = {name: bindparam(name, type_=kinds[name].type) for name in columns}
+    return {
+        name: make(table).values(values).on_conflict_do_nothing().returning(kinds.id)
+        for name, make in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
+    }
+
+
 Query = Executable
 """A query of a hot path, made once: making a statement costs more than executing it."""
 

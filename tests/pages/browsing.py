@@ -89,6 +89,30 @@ def events(session: Session, tag: Tag) -> list[AuditEvent]:
     return list(session.scalars(select(AuditEvent).where(AuditEvent.tag == tag)))
 
 
+@contextmanager
+def watched(runtime: Runtime) -> Iterator[list[str]]:
+    """Collect the statements of the application, and its commits.
+
+    Other than those that begin, and the one that comes once a second.
+    """
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if not statement.startswith("BEGIN") and "configuration_version" not in statement:
+            seen.append(statement)
+
+    def commit(_connection: Any) -> None:
+        seen.append("COMMIT")
+
+    event.listen(runtime.engine, "before_cursor_execute", note)
+    event.listen(runtime.engine, "commit", commit)
+    try:
+        yield seen
+    finally:
+        event.remove(runtime.engine, "before_cursor_execute", note)
+        event.remove(runtime.engine, "commit", commit)
+
+
 def statements(runtime: Runtime, browser: IssuerClient, path: str, *tables: str) -> list[str]:
     """Open a page; return the statements that name one of the tables.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -16,6 +16,7 @@ from idp.directory import levels
 from idp.directory.authentication.models import SignInAttempt
 from idp.directory.authentication.steps import Progress, Proof
 from idp.directory.factors import service as factors
+from idp.directory.factors.service import Condition
 from idp.directory.policies import sign_in as policies
 from idp.directory.policies.snapshot import Asked
 from idp.directory.users import password_age
@@ -43,6 +44,8 @@ class OpenAttempt:
 
     row: SignInAttempt
     user: User
+    condition: Condition
+    """What they sign in with besides, as it was when the attempt was looked up."""
 
     @property
     def owner(self) -> str:
@@ -60,8 +63,9 @@ class OpenAttempt:
         return tuple(Proof(name) for name in self.row.proofs)
 
 
+_PERSON = cast("ColumnElement[int]", User.__table__.c.id)
 _OPEN = (
-    select(SignInAttempt, User)
+    select(SignInAttempt, User, *factors.condition_columns(_PERSON))
     .join(User, User.id == SignInAttempt.user_id)
     .where(
         SignInAttempt.handle_hash == bindparam("handle_hash"),
@@ -73,12 +77,16 @@ _OPEN = (
     )
 )
 _COLUMNS = SignInAttempt.__table__.c
-_ADD_PROOFS = (
+_PROVEN: Mapping[str, ColumnElement[Any]] = {
+    "proofs": bindparam("held"),
+    "remember_device": bindparam("is_kept"),
+}
+_SAVE = (
     update(cast("Table", SignInAttempt.__table__))
     .where(_COLUMNS.id == bindparam("row_id"))
-    .values(proofs=bindparam("held"))
+    .values(_PROVEN)
 )
-_USE = use_once(SignInAttempt).returning(_COLUMNS.id)
+_USE = use_once(SignInAttempt).values(_PROVEN).returning(_COLUMNS.id)
 
 
 def cookie_name(issuer: Issuer) -> str:
@@ -88,14 +96,21 @@ def cookie_name(issuer: Issuer) -> str:
 
 
 def progress_of(
-    session: Session, issuer: Issuer, user: User, proofs: tuple[Proof, ...], asked: Asked
+    session: Session,
+    issuer: Issuer,
+    user: User,
+    proofs: tuple[Proof, ...],
+    asked: Asked,
+    condition: Condition | None = None,
 ) -> Progress:
     """Return what decides the next step of a person's sign-in.
 
     People who have a second factor always prove it; others must have one where a policy requires
-    it, or an administrator gave them an enrolment code.
+    it, or an administrator gave them an enrolment code. `condition`: what they have, if that was
+    read already.
     """
-    condition = factors.condition_of(session, user.id)
+    if condition is None:
+        condition = factors.condition_of(session, user.id)
     own = levels.MFA if condition.has_factor or condition.needs_code else levels.PWD
     wanted = max(own, asked.required.wanted, key=levels.rank)
     if wanted == levels.PHR:
@@ -161,17 +176,33 @@ def find(session: Session, issuer: Issuer, cookie: str | None) -> OpenAttempt | 
     found = session.execute(_OPEN, values).one_or_none()
     if found is None:
         return None
-    row, user = found
+    row, user, *condition = found
     if not user.may_sign_in or user.security_stamp != row.security_stamp:
         return None
-    return OpenAttempt(row, user)
+    return OpenAttempt(row, user, Condition.of(*condition))
+
+
+def note(attempt: OpenAttempt, proofs: Iterable[Proof], *, remember_device: bool = False) -> None:
+    """Note further proofs, and the wish to remember the device, for `save` or `use` to write."""
+    held = list(dict.fromkeys([*attempt.row.proofs, *proofs]))
+    set_committed_value(attempt.row, "proofs", held)
+    set_committed_value(attempt.row, "remember_device", remember_device)
+
+
+def save(session: Session, attempt: OpenAttempt) -> None:
+    """Write what was noted of an attempt that goes on."""
+    write(session, _SAVE, _noted(attempt))
 
 
 def add_proofs(session: Session, attempt: OpenAttempt, proofs: Iterable[Proof]) -> None:
-    """Note further proofs."""
-    held = list(dict.fromkeys([*attempt.row.proofs, *proofs]))
-    write(session, _ADD_PROOFS, {"row_id": attempt.row.id, "held": held})
-    set_committed_value(attempt.row, "proofs", held)
+    """Note further proofs of an attempt that goes on."""
+    note(attempt, proofs, remember_device=attempt.row.remember_device)
+    save(session, attempt)
+
+
+def _noted(attempt: OpenAttempt) -> dict[str, Any]:
+    row = attempt.row
+    return {"row_id": row.id, "held": row.proofs, "is_kept": row.remember_device}
 
 
 def keep(session: Session, attempt: OpenAttempt) -> None:
@@ -190,6 +221,5 @@ def count_failure(session: Session, attempt: OpenAttempt) -> None:
 
 
 def use(session: Session, attempt: OpenAttempt) -> bool:
-    """End an attempt by its session; return False when another request was faster."""
-    values = {"row_id": attempt.row.id, "now": clock.now()}
-    return bool(run(session, _USE, values))
+    """End an attempt by its session, with what was noted; False: another request was faster."""
+    return bool(run(session, _USE, {**_noted(attempt), "now": clock.now()}))

@@ -20,6 +20,7 @@ from idp.directory.factors.passkey_answers import ALGORITHMS, Answer, RefusedAns
 from idp.directory.tenants.models import TenantHost
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
+from idp.platform.cache import looked_up
 from idp.platform.db import BigInt, count_hits, run
 from idp.platform.errors import Conflict
 from idp.platform.issuer import Issuer
@@ -112,11 +113,14 @@ def rp_id_of(session: Session, issuer: Issuer) -> str | None:
     own = issuer.passkey_host
     if own is None:
         return None
+    names = _host_names(session, issuer.tenant_id)
+    if names <= {own}:
+        return own
     found = run(session, _FIRST, {"issuer_tenant_id": issuer.tenant_id})
     if not found or found[0].rp_id == own:
         return own
     first = select(Passkey.rp_id).where(Passkey.issuer_tenant_id == issuer.tenant_id)
-    hosts = Passkey.rp_id.in_([own, *_host_names(session, issuer)])
+    hosts = Passkey.rp_id.in_(sorted(names | {own}))
     return session.scalar(first.where(hosts).order_by(Passkey.id).limit(1)) or own
 
 
@@ -329,11 +333,12 @@ def _own(issuer: Issuer, user_id: int, passkey_id: int) -> Sequence[Any]:
     )
 
 
-def _host_names(session: Session, issuer: Issuer) -> list[str]:
-    """Return the names of an issuer's hosts, without ports."""
-    query = select(TenantHost.host).where(TenantHost.tenant_id == issuer.tenant_id)
+@looked_up("names of an issuer's hosts")
+def _host_names(session: Session, tenant_id: int) -> frozenset[str]:
+    """Return the names of an issuer's hosts, without ports; cached."""
+    query = select(TenantHost.host).where(TenantHost.tenant_id == tenant_id)
     names = (urlsplit(f"//{host}").hostname for host in session.scalars(query))
-    return [name for name in names if name]
+    return frozenset(name for name in names if name)
 
 
 def _find(session: Session, issuer: Issuer, answer: Answer) -> Passkey | None:

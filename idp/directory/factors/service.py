@@ -13,7 +13,17 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import cast
 
-from sqlalchemy import Table, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from idp.directory import levels
@@ -26,7 +36,7 @@ from idp.directory.policies.snapshot import Asked
 from idp.directory.tenants.models import Membership
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
-from idp.platform.db import count_hits, run
+from idp.platform.db import BigInt, count_hits, run
 from idp.platform.errors import BadRequest, Conflict
 from idp.platform.issuer import Issuer
 from idp.platform.onetime import service as onetime
@@ -63,6 +73,11 @@ class Condition:
     needs_code: bool
     """Whether an enrolment code is asked for, because they have no second factor."""
 
+    @classmethod
+    def of(cls, has_factor: object, has_code: object) -> Condition:
+        """Read what `condition_columns` found."""
+        return cls(bool(has_factor), needs_code=bool(has_code) and not has_factor)
+
     @property
     def is_bound(self) -> bool:
         """Whether more than a first factor is asked for, whatever policies say."""
@@ -94,10 +109,17 @@ _SPEND = (
     .values(last_step=bindparam("step"), last_used_at=bindparam("now"))
     .returning(_APPS.id)
 )
-_HAS_APP, _HAS_PASSKEY, _HAS_CODE = (
-    exists().where(table.user_id == bindparam("person")) for table in (Totp, Passkey, EnrolmentCode)
-)
-_CONDITION = select(or_(_HAS_APP, _HAS_PASSKEY), _HAS_CODE)
+
+
+def condition_columns(user_id: ColumnElement[int]) -> tuple[ColumnElement[bool], ...]:
+    """Return the columns that `Condition.of` reads, for a query of a person."""
+    has_app, has_passkey, has_code = (
+        exists().where(table.user_id == user_id) for table in (Totp, Passkey, EnrolmentCode)
+    )
+    return or_(has_app, has_passkey), has_code
+
+
+_CONDITION = select(*condition_columns(bindparam("person", type_=BigInt)))
 
 
 def has_any(session: Session, user_id: int) -> bool:
@@ -154,8 +176,7 @@ def is_enabled(session: Session, user_id: int) -> bool:
 def condition_of(session: Session, user_id: int) -> Condition:
     """Return what a person signs in with besides a first factor, by one query."""
     (found,) = run(session, _CONDITION, {"person": user_id})
-    has_factor, is_held = map(bool, found)
-    return Condition(has_factor=has_factor, needs_code=is_held and not has_factor)
+    return Condition.of(*found)
 
 
 def is_required(session: Session, user_id: int, asked: Asked) -> bool:

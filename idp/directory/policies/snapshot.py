@@ -171,6 +171,8 @@ def of_user(session: Session, user_id: int) -> Required:
 
     A tenant to which somebody else has bound the person counts from their first sign-in there.
     """
+    if not any_set(session):
+        return floor(session)
     joined = select(Membership.tenant_id).where(
         Membership.user_id == user_id, Membership.is_bound.is_(False)
     )

@@ -119,13 +119,19 @@ def columns(
     context: RequestContext,
     tag: Tag,
     *,
-    client_id: str,
+    client_id: str | None,
     user_id: int | None = None,
     tenant_id: int | None = None,
     target: str | None = None,
+    details: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return an event as values for `db.AtomicWrite`, which adds it with its change."""
+    """Return an event as values for `db.AtomicWrite`, which adds it with its change.
+
+    `details` are taken as they are: values of ours alone.
+    """
     values = _columns(context, tag, user_id, client_id, tenant_id, target)
+    if details is not None:
+        values["details"] = details
     return {PREFIX + name: value for name, value in values.items()}
 
 

@@ -13,8 +13,10 @@ from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.orm import Session
 
 from idp.platform import clock, secrets
-from idp.platform.db import OnceWrite, insert
+from idp.platform.db import OnceWrite, first_row, run
 from idp.platform.onetime.models import OneTimeKey
+
+_CLAIM = first_row(OneTimeKey, "purpose", "key_hash", "created_at", "expires_at", "used_at")
 
 
 def issue(
@@ -82,9 +84,8 @@ def claim(session: Session, purpose: str, key: str, expires_at: datetime) -> boo
 
     `key` names the sender too.
     """
-    statement = insert(session, OneTimeKey).values(**claimed(purpose, key, expires_at))
-    first = session.scalar(statement.on_conflict_do_nothing().returning(OneTimeKey.id))
-    return first is not None
+    values = claimed(purpose, key, expires_at)
+    return bool(run(session, _CLAIM[session.get_bind().dialect.name], values))
 
 
 CLAIM = OnceWrite(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from idp.platform import clock, runtime
-from idp.platform.db import new_row, write
+from idp.platform.audit import service as audit
+from idp.platform.audit.models import AuditEvent
+from idp.platform.db import AtomicWrite, new_row
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import digest, random_token
 from idp.platform.sessions.models import BrowserSession
@@ -36,7 +39,33 @@ class Authentication:
     """Until when a remembered device takes the place of a second factor; None: it does not."""
 
 
-_START = new_row(BrowserSession)
+_FIRST_COLUMNS = (
+    "token_hash",
+    "sid",
+    "user_id",
+    "issuer_tenant_id",
+    "security_stamp",
+    "auth_time",
+    "acr",
+    "amr",
+    "mfa_at",
+    "phr_at",
+    "trusted_until",
+    "remember",
+    "remote_addr",
+    "user_agent",
+    "created_at",
+    "last_seen_at",
+    "expires_at",
+)
+_START = AtomicWrite(new_row(BrowserSession, *_FIRST_COLUMNS))
+_START_WITH_EVENT = _START.also(AuditEvent)
+_LIVE = select(BrowserSession).where(
+    BrowserSession.token_hash == bindparam("token_hash"),
+    BrowserSession.issuer_tenant_id == bindparam("issuer_tenant_id"),
+    BrowserSession.ended_at.is_(None),
+    BrowserSession.expires_at > bindparam("now"),
+)
 
 
 def cookie_name(issuer: Issuer) -> str:
@@ -53,9 +82,12 @@ def start(
     how: Authentication,
     *,
     remember: bool,
+    event: Mapping[str, Any] | None = None,
     replaces: BrowserSession | None = None,
 ) -> str:
     """Sign a person in and return the value of the new cookie.
+
+    `event` is added to the audit log with the session: see `audit.columns`.
 
     The value is new every time, and what the browser sent before is worth nothing afterwards:
     an attacker cannot plant a session and wait for a person to sign in to it. The same person
@@ -90,8 +122,12 @@ def start(
             "user_id": user_id,
             "issuer_tenant_id": issuer.tenant_id,
             "security_stamp": security_stamp,
+            "created_at": now,
         }
-        write(session, _START, {**values, **new})
+        change, event = (_START, {}) if event is None else (_START_WITH_EVENT, event)
+        change.run(session, {**values, **new, **event})
+    elif event is not None:
+        audit.add(session, event)
     return cookie
 
 
@@ -157,16 +193,6 @@ def raise_level(
     return None if raised is None else cookie
 
 
-def live(issuer: Issuer, cookie: str) -> Select[BrowserSession]:
-    """Select the session that a cookie stands for at an issuer, unless it ended or expired."""
-    return select(BrowserSession).where(
-        BrowserSession.token_hash == cookie_hash(cookie),
-        BrowserSession.issuer_tenant_id == issuer.tenant_id,
-        BrowserSession.ended_at.is_(None),
-        BrowserSession.expires_at > clock.now(),
-    )
-
-
 def find(session: Session, issuer: Issuer, cookie: str | None) -> BrowserSession | None:
     """Find the session that a cookie stands for at this issuer.
 
@@ -174,7 +200,12 @@ def find(session: Session, issuer: Issuer, cookie: str | None) -> BrowserSession
     """
     if not cookie:
         return None
-    row = session.scalars(live(issuer, cookie)).one_or_none()
+    values = {
+        "token_hash": cookie_hash(cookie),
+        "issuer_tenant_id": issuer.tenant_id,
+        "now": clock.now(),
+    }
+    row = session.scalars(_LIVE, values).one_or_none()
     if row is not None:
         touch(session, row.id, row.last_seen_at)
     return row

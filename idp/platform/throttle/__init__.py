@@ -229,12 +229,13 @@ def _hit(name: str, text: str, limit: int, seconds: int, cost: int, store: Store
 
 def _check(store: Store, name: str, keys: tuple[Key, ...]) -> None:
     now = clock.now().timestamp()
-    (together, strict), *single = _records(name, keys)
-    failures, until = store.read(together)
+    records = _records(name, keys)
+    together, strict = records[0]
+    (failures, until), *single = store.read(*(key for key, _ in records))
     if until > now:
         raise TooManyRequests(_seconds(until - now))
-    for position, (key, _) in enumerate(single):
-        until = store.read(key).until
+    for position, record in enumerate(single):
+        until = record.until
         if until > now and position == 0:
             # The ticket holds when this address may try, fixed at its first visit.
             kept = store.claim(f"{together}:ticket", until, TICKET_SECONDS)

@@ -34,10 +34,10 @@ class LocalStore:
         """Count a try, or with no cost look at the count; return the seconds to wait."""
         return self._windows.hit(parts, limit, seconds, cost)
 
-    def read(self, key: str) -> Record:
-        """Return the record of a key."""
+    def read(self, *keys: str) -> list[Record]:
+        """Return the records of keys, in one step."""
         with self._lock:
-            return self._find(key) or Record(0, 0.0)
+            return [self._find(key) or Record(0, 0.0) for key in keys]
 
     def fail(self, key: str, delay: Delay, now: float) -> None:
         """Count a failure and set the wait it earns."""

@@ -35,11 +35,22 @@ class SharedStore:
     return failures
     """
 
+    # All records in one round trip; a script costs less to send and to read than a pipeline.
+    _READ = """
+    local found = {}
+    for _, key in ipairs(KEYS) do
+        local record = redis.call('HMGET', key, 'failures', 'until')
+        found[#found + 1], found[#found + 2] = record[1] or '', record[2] or ''
+    end
+    return found
+    """
+
     def __init__(self, url: str) -> None:
         pool = _open_pool(url.replace("valkey", "redis", 1) if url.startswith("valkey") else url)
         self.errors: tuple[type[Exception], ...] = (StorageError, redis.RedisError, OSError)
         self._client: Any = redis.Redis(connection_pool=pool)
         self._fail: Any = self._client.register_script(self._FAIL)
+        self._read: Any = self._client.register_script(self._READ)
         self._windows = Windows(
             RedisStorage(
                 "redis://",
@@ -76,10 +87,13 @@ class SharedStore:
         """Count a try, or with no cost look at the count; return the seconds to wait."""
         return self._windows.hit(parts, limit, seconds, cost)
 
-    def read(self, key: str) -> Record:
-        """Return the record of a key."""
-        failures, until = self._client.hmget(key, "failures", "until")
-        return Record(int(failures or 0), float(until or 0))
+    def read(self, *keys: str) -> list[Record]:
+        """Return the records of keys, in one step."""
+        found = self._read(keys=keys)
+        return [
+            Record(int(failures or 0), float(until or 0))
+            for failures, until in zip(found[::2], found[1::2], strict=True)
+        ]
 
     def fail(self, key: str, delay: Delay, now: float) -> None:
         """Count a failure and set the wait it earns."""

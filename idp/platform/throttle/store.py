@@ -48,8 +48,8 @@ class Store(Protocol):
     def hit(self, parts: tuple[str, ...], limit: int, seconds: int, cost: int) -> float:
         """Count a try, or with no cost look at the count; return the seconds to wait."""
 
-    def read(self, key: str) -> Record:
-        """Return the record of a key."""
+    def read(self, *keys: str) -> list[Record]:
+        """Return the records of keys, in one step."""
 
     def fail(self, key: str, delay: Delay, now: float) -> None:
         """Count a failure and set the wait it earns."""
