@@ -95,6 +95,8 @@ def metadata(
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": list(keys.OFFERED),
         **_certificates(settings, issuer, server),
+        # RFC 9728 4
+        **({"protected_resources": list(published.addresses)} if published.addresses else {}),
         "claims_parameter_supported": True,
         "request_parameter_supported": True,
         "request_object_signing_alg_values_supported": assertions,
