@@ -11,8 +11,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 LONGEST = 200
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 """Where the metadata of an API is, before its own path (RFC 9728 3)."""
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(.*)", re.DOTALL)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_AFTER_SCHEME = re.compile(r"([^/?#]*)([^?#]*)(.*)", re.DOTALL)
 _WEB = re.compile(
     r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?:/[^?#]*)?", re.IGNORECASE
 )
@@ -26,12 +26,24 @@ def identity(name: str) -> str:
     Of an address, scheme and host are in lower case; a default port, and a path of just `/`, are
     left out (RFC 3986 6.2). The rest, and any other name, stays as it is.
     """
-    found = _ADDRESS.fullmatch(name)
-    if found is None or "@" in found[2] or not found[2].isascii():
+    found = _split(name)
+    if found is None:
         return name
-    scheme, path = found[1].lower(), found[3]
-    host = found[2].lower().removesuffix(_DEFAULT_PORTS.get(scheme, ":")).removesuffix(":")
-    return f"{scheme}://{host}{'' if path == '/' else path}{found[4]}"
+    scheme, host, path, rest = found
+    if "@" in host or not host.isascii():
+        return name
+    scheme = scheme.lower()
+    host = host.lower().removesuffix(_DEFAULT_PORTS.get(scheme, ":")).removesuffix(":")
+    return f"{scheme}://{host}{'' if path == '/' else path}{rest}"
+
+
+def _split(name: str) -> tuple[str, str, str, str] | None:
+    """Return scheme, host with port, path, and the rest of an address; None: it is none."""
+    scheme, _, after = name.partition("://")
+    found = _AFTER_SCHEME.fullmatch(after)
+    if not after or found is None or _SCHEME.fullmatch(scheme) is None:
+        return None
+    return scheme, found[1], found[2], found[3]
 
 
 def is_web_address(name: str) -> bool:
@@ -44,9 +56,10 @@ def is_well_formed(name: str) -> bool:
 
     RFC 8707 2.
     """
-    if _SCHEME.match(name) is None:
+    scheme, colon, _ = name.partition(":")
+    if not colon or _SCHEME.fullmatch(scheme) is None:
         return True
-    return "#" not in name and (not _is_web(name) or _ADDRESS.fullmatch(name) is not None)
+    return "#" not in name and (not _is_web(name) or _split(name) is not None)
 
 
 def may_be_given(name: str) -> bool:
@@ -70,8 +83,11 @@ def other_spelling(name: str) -> str | None:
 
 def metadata_url(name: str) -> str | None:
     """Return where the metadata of an API is (RFC 9728 3.1); None: its name is no address."""
-    found = _ADDRESS.fullmatch(identity(name)) if is_web_address(name) else None
-    return None if found is None else f"{found[1]}://{found[2]}{WELL_KNOWN}{found[3]}"
+    found = _split(identity(name)) if is_web_address(name) else None
+    if found is None:
+        return None
+    scheme, host, path, _ = found
+    return f"{scheme}://{host}{WELL_KNOWN}{path}"
 
 
 def find_equal(
@@ -82,16 +98,18 @@ def find_equal(
 ) -> str | None:
     """Return a name in a column that is equal to one of these; None: there is none."""
     wanted = {identity(name) for name in names}
+    if not wanted:
+        return None
     query = select(column).where(or_(*(_may_equal(column, name) for name in wanted)), *conditions)
     return next((name for name in session.scalars(query) if identity(name) in wanted), None)
 
 
 def _may_equal(column: InstrumentedAttribute[str], name: str) -> ColumnElement[bool]:
     """Return in SQL whether a column may hold a spelling of an identity."""
-    found = _ADDRESS.fullmatch(name)
+    found = _split(name)
     if found is None:
         return column == name
-    scheme, host, path, rest = found.groups()
+    scheme, host, path, rest = found
     hosts = (host, host + _DEFAULT_PORTS.get(scheme, ""))
     paths = (path,) if path else ("", "/")
     spellings = {f"{scheme}://{host}{path}{rest}".lower() for host in hosts for path in paths}

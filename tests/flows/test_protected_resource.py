@@ -79,6 +79,31 @@ def test_an_api_at_a_host_of_ours_has_a_document(client, session):
     assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, HEAD")
 
 
+def test_discovery_names_open_apis_that_have_an_address(client, new_client, session):
+    acme_id = add_tenant(session, hosts=["acme.example"])
+    for name, tenant_id, is_open in (
+        ("https://open.example/b", None, True),
+        ("https://open.example/a", None, True),
+        ("https://closed.example", None, False),
+        ("word", None, True),
+        ("https://acme.example/mcp", acme_id, True),
+    ):
+        add_api(session, name, [], tenant_id=tenant_id, open_to_strangers=is_open)
+
+    def named(browser):
+        found = browser.get("/.well-known/oauth-authorization-server").get_json()
+        return found.get("protected_resources")
+
+    common = ["https://open.example/a", "https://open.example/b"]
+    assert named(client) == common
+    assert named(new_client("http://acme.example")) == ["https://acme.example/mcp", *common]
+    for name in common:
+        api = resources.find_api(session, name)
+        resources.change_api(session, OPERATOR, api.id, None, enabled=False)
+    session.commit()
+    assert named(client) is None
+
+
 def test_what_is_not_served_here_has_none(client, session):
     for name in ("orders", f"{OURS}/mcp", "https://mcp.example/mcp"):
         add_api(session, name, [])

@@ -88,6 +88,8 @@ class Published:
 
     scopes: tuple[str, ...]
     claims: tuple[str, ...]
+    addresses: tuple[str, ...]
+    """Those of APIs that applications may ask for which nobody registered."""
 
 
 @dataclass(frozen=True)
@@ -231,9 +233,19 @@ def published(session: Session, tenant_id: int) -> Published:
         .order_by(ApiScope.name)
     ).all()
     claims = {claim.type for row in identities for claim in row.user_claims}
+    names = session.scalars(
+        select(ApiResource.name)
+        .where(
+            ApiResource.enabled,
+            ApiResource.open_to_strangers,
+            _in_reach(ApiResource.tenant_id, reach),
+        )
+        .order_by(ApiResource.name)
+    )
     return Published(
         scopes=(*(row.name for row in identities), "offline_access", *scopes),
         claims=tuple(sorted(claims | {"sub"})),
+        addresses=tuple(name for name in names if api_names.is_web_address(name)),
     )
 
 

@@ -58,13 +58,13 @@ def narrow(
     `within` are the resources of the authorization request: none named means all of them of which
     something was granted, and nothing else may be named.
     """
+    if not resources and not within:
+        return granted
     named = {api_names.identity(name) for name in resources}
     asked_before = {api_names.identity(name) for name in within}
     if within and not named <= asked_before:
         message = "resource exceeds the authorization request"
         raise _invalid_target(message)
-    if not named and not asked_before:
-        return granted
     known = {scope.api.identity for scope in granted.api_scopes}
     own = api_names.identity(issuer)
     if granted.is_openid:
@@ -107,22 +107,6 @@ def _audience(apis: Sequence[ApiView], asked: Sequence[str]) -> tuple[str, ...]:
         ):
             found.append(other)
     return tuple(found)
-
-
-def algorithm(client: ClientView, granted: ValidatedScopes, default: str) -> str:
-    """Return the algorithm that a JWT for APIs is signed by: what all of them ask for.
-
-    Where they differ and were named, one JWT cannot be for all of them: `invalid_target`. Else it
-    is signed as the client's other tokens are.
-    """
-    own = client.signing_alg or default
-    wanted = {api.signing_alg or own for api in granted.apis}
-    if len(wanted) == 1:
-        return wanted.pop()
-    if wanted and granted.audience:
-        message = "Tokens for these resources are signed differently: ask for one at a time"
-        raise _invalid_target(message)
-    return own
 
 
 def _invalid_target(message: str) -> OAuthError:

@@ -41,6 +41,8 @@ async def answer(token_request: GrantRequest) -> Mapping[str, Any]:
 
 def _unasked(client: ClientView, resources: Sequence[str]) -> tuple[str, ...]:
     """Return what a client gets that asks for no scope: all, of an API its default scopes."""
+    if not resources:
+        return tuple(client.api_scopes)
     default = resource.default_scopes(client, resources)
     apis = {client.api_scopes[name].api.name for name in default}
     rest = (name for name, scope in client.api_scopes.items() if scope.api.name not in apis)
