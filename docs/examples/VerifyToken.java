@@ -5,6 +5,9 @@
 //
 //     java -cp "lib/*" VerifyToken.java orders orders.read orders.refund \
 //         https://id.example.com
+//
+// A line of four words is a token that came as `Authorization: DPoP`, its `DPoP` header, and the
+// method and the address of the request.
 
 import com.nimbusds.jose.JOSEException;
 import com.nimbusds.jose.JOSEObjectType;
@@ -173,7 +176,12 @@ public final class VerifyToken {
         BufferedReader input = new BufferedReader(new InputStreamReader(System.in));
         for (String line = input.readLine(); line != null; line = input.readLine()) {
             try {
-                JWTClaimsSet claims = verifier.verify(line.trim());
+                String[] words = line.trim().split(" ");
+                JWTClaimsSet claims =
+                        words.length == 4
+                                ? verifier.verify(
+                                        words[0], words[1], words[2], URI.create(words[3]))
+                                : verifier.verify(words[0]);
                 if (!hasScope(claims, arguments[1])) {
                     System.out.println("refused: the scope was not granted");
                 } else if (!hasPermission(claims, arguments[2])) {

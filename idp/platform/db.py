@@ -357,7 +357,7 @@ class OnceWrite(AtomicWrite):
         self, key: InstrumentedAttribute[Any], *others: InstrumentedAttribute[Any]
     ) -> None:
         """Take the column that tells whether it happened before, and the other ones."""
-        table, self.key = key.class_, key.key
+        table, self.key = cast("type[Base]", key.class_), key.key
         self.columns = [column.key for column in (key, *others)]
         super().__init__(new_row(table, *self.columns))
         arrays = [bindparam(column.key, type_=ARRAY(column.type)) for column in (key, *others)]

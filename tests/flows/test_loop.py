@@ -490,6 +490,64 @@ def test_proofs_of_several_requests_are_written_together(session, scene, client,
     ]
 
 
+@pytest.mark.postgresql
+def test_a_database_that_dies_before_the_write_leaves_nothing_issued_and_nothing_spent(
+    session, scene, client, loop, monkeypatch
+):
+    machine = register_machine(session, scopes=["orders.read"])
+    code = protocol.code_of(protocol.authorize(client, scene, scope=SCOPE))
+    asked = protocol.authorization_parameters(scene) | scene.post
+    requests = {
+        "/connect/token": {"grant_type": "client_credentials", **machine.post},
+        "/connect/par": asked,
+        "": {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": protocol.CALLBACK,
+            "code_verifier": protocol.VERIFIER,
+            **scene.post,
+        },
+    }
+    cut = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    originals = {name: getattr(postgres.Pool, name) for name in ("_take", "_add", "write")}
+
+    def dies(name):
+        """Cut every connection once a statement that writes has got one."""
+
+        async def taking(pool, seconds):
+            connection = await originals["_take"](pool, seconds)
+            session.execute(cut)
+            session.rollback()
+            return connection
+
+        def writing(pool, *arguments):
+            monkeypatch.setattr(postgres.Pool, "_take", taking)
+            return originals[name](pool, *arguments)
+
+        return writing
+
+    for path, form in requests.items():
+        where = path or "/connect/token"
+        proof = Prover().proof("POST", where)
+        request = post(where, **form)
+        request.request.headers["HTTP_DPOP"] = proof
+        for name in ("_add", "write"):
+            monkeypatch.setattr(postgres.Pool, name, dies(name))
+        (answer,) = loop.send(request)
+        assert answer.status == 503, answer.content
+        assert b"token" not in answer.content
+        for name, original in originals.items():
+            monkeypatch.setattr(postgres.Pool, name, original)
+        # The same code and the same proof are good afterwards.
+        request = post(where, **form)
+        request.request.headers["HTTP_DPOP"] = proof
+        (answer,) = loop.send(request)
+        assert answer.status in {200, 201}, answer.content
+
+
 def test_a_refusal_is_recorded_once_and_on_a_thread(session, scene, client, loop):
     machine = register_machine(session, scopes=["orders.read"])
     form = {"grant_type": "client_credentials", **machine.post, "client_secret": "wrong" * 9}

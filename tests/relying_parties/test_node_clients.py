@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ import pytest
 
 from tests import npm, protocol, registering
 from tests.client_keys import ClientKey
-from tests.conformance.browser import Arrival, Browser, Person
+from tests.conformance.browser import Person
 from tests.conformance.provider import Provider, add_full_person, own_database, running
 from tests.conftest import Run
-from tests.servers import clean_environment
+from tests.relying_parties import programs as programs_of
 
 pytestmark = pytest.mark.no_database  # what is examined stands outside the provider
 
@@ -57,29 +56,10 @@ def clerk(demanding: Provider) -> Person:
 def sign_in(
     provider: Provider, programs: Path, person: Person, program: str, *arguments: str
 ) -> dict[str, Any]:
-    """Run a program that signs a person in, play the browser, and return what it prints."""
-    process = subprocess.Popen(
-        [npm.NODE, f"{program}.mjs", provider.url, *arguments],
-        cwd=programs,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=clean_environment(),
+    """Run a program of Node that signs a person in."""
+    return programs_of.sign_in(
+        provider, person, [npm.NODE, f"{program}.mjs", provider.url, *arguments], programs
     )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    address = process.stdout.readline().strip()
-    if not address:
-        pytest.fail(process.stderr.read())
-    with Browser(provider.url) as browser:
-        stop = browser.answer(browser.open(address), person)
-    assert isinstance(stop, Arrival), stop
-    output, errors = process.communicate(stop.url + "\n", timeout=60)
-    assert process.returncode == 0, errors
-    result: dict[str, Any] = json.loads(output)
-    return result
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

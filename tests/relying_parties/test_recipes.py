@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from idp.platform.signing import signer
-from tests import protocol
+from tests import maven, protocol
 from tests.conformance.browser import Browser, Person
 from tests.conformance.provider import Provider
 from tests.provers import Prover
@@ -259,3 +259,51 @@ def bound_token(provider: Provider, service: Service, prover: Prover) -> str:
     )
     assert answer.status_code == 200, answer.text
     return str(answer.json()["access_token"])
+
+
+JAVA = ("com.nimbusds:oauth2-oidc-sdk:11.20.1",)
+FORBIDDEN = "refused: the permission is not held"
+
+
+def test_the_java_program_tells_good_tokens_from_others(
+    provider: Provider, service: Service, token: str
+) -> None:
+    program = maven.compiled(EXAMPLES / "VerifyToken.java", JAVA)
+    prover = Prover(issuer=provider.url)
+    own = bound_token(provider, service, prover)
+    shown = prover.proof("GET", ADDRESS, own)
+    good = {
+        "token": token,
+        # The token of a machine, with the last refusal of all.
+        "bound": f"{own} {shown} GET {ADDRESS}",
+        "not bound": machine_token(provider, service, provider.url),
+    }
+    bad = {
+        **{name: text for name, text in forgeries(provider, token).items() if text},
+        "ID token": resign(provider, token, typ="JWT"),
+        "over": resign(provider, token, exp=int(time.time()) - 3600),
+        "for another API": resign(provider, token, aud="bills"),
+        "of another issuer": resign(provider, token, iss="https://other.example"),
+        "bound, as bearer": own,
+        "proof used before": f"{own} {shown} GET {ADDRESS}",
+        "proof of another key": f"{own} {Prover().proof('GET', ADDRESS, own)} GET {ADDRESS}",
+        "proof for another call": f"{own} {prover.proof('POST', ADDRESS, own)} GET {ADDRESS}",
+        "proof for another token": f"{own} {prover.proof('GET', ADDRESS, token)} GET {ADDRESS}",
+    }
+    done = subprocess.run(
+        [*program, API, "orders.read", "orders.refund", provider.url],
+        input="".join(f"{line}\n" for line in (*good.values(), *bad.values())),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second, third, *others = done.stdout.splitlines()
+    assert json.loads(first)["scope"] == "openid orders.read"
+    assert [second, third] == [FORBIDDEN, FORBIDDEN]
+    accepted = [
+        name
+        for name, answer in zip(bad, others, strict=True)
+        if not answer.startswith("refused: ") or answer == FORBIDDEN
+    ]
+    assert accepted == []

@@ -122,7 +122,7 @@ def _load(jwk: Mapping[str, Any], alg: str) -> Key:
 @lru_cache(maxsize=KEPT)
 def _import(members: tuple[tuple[str, str], ...]) -> Key:
     """Read a public key; InvalidToken when it is broken, weak or too costly to use."""
-    jwk = dict(members)
+    jwk: dict[str, Any] = dict(members)
     kind = _KEY_TYPES.get(str(jwk.get("kty")))
     if kind is None:
         raise InvalidToken(debug="its `kty` is none of RSA, EC and OKP")
@@ -134,7 +134,7 @@ def _import(members: tuple[tuple[str, str], ...]) -> Key:
         raise InvalidToken(debug="its members are missing or wrong") from None
 
 
-def _check_rsa(jwk: Mapping[str, str]) -> None:
+def _check_rsa(jwk: Mapping[str, Any]) -> None:
     try:
         modulus, exponent = (
             int.from_bytes(compact.decode(str(jwk.get(name, "")).encode()), "big")
