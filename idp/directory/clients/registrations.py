@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import insert, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from idp.directory import product
@@ -17,6 +17,7 @@ from idp.directory.clients import (
     audited,
     fields,
     metadata,
+    new_rows,
     registration_tokens,
     rules,
     service,
@@ -35,19 +36,13 @@ from idp.directory.clients.models import (
     OPERATOR,
     REGISTERED,
     Client,
-    ClientCorsOrigin,
-    ClientGrantType,
-    ClientPostLogoutRedirectUri,
-    ClientRedirectUri,
     ClientRegistration,
-    ClientScope,
-    ClientSecret,
     RegistrationToken,
 )
 from idp.directory.clients.registration_tokens import Policy
 from idp.platform import clock, runtime
 from idp.platform.audit.tags import Tag
-from idp.platform.db import bump_configuration, release
+from idp.platform.db import release
 from idp.platform.documents import Wanted
 from idp.platform.errors import (
     BadRequest,
@@ -75,13 +70,6 @@ UNUSED_DAYS = 30
 """After which clients are removed that registered without a token and that nobody uses."""
 CODE_SECONDS = 60
 LONGEST_ACCESS_SECONDS = 3600
-_LISTS: Mapping[str, tuple[Any, str]] = {
-    "redirect_uris": (ClientRedirectUri, "redirect_uri"),
-    "post_logout_redirect_uris": (ClientPostLogoutRedirectUri, "post_logout_redirect_uri"),
-    "cors_origins": (ClientCorsOrigin, "origin"),
-    "grant_types": (ClientGrantType, "grant_type"),
-    "scopes": (ClientScope, "scope"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +122,7 @@ def register(
     client.concurrency_stamp = new_stamp()
     lists = _settle(session, issuer, policy, client, said)
     for name, values in lists.items():
-        model, column = _LISTS[name]
+        model, column = new_rows.LISTS[name]
         setattr(client, name, [model(**{column: value}) for value in values])
     secret = _new_secret(session, client)
     _check(client)
@@ -149,7 +137,7 @@ def register(
         "extra": dict(said.extra),
         "created_at": client.created_at,
     }
-    _insert(session, client, registration)
+    new_rows.add(session, client, registration)
     _record(session, Tag.REGISTRATION_CREATED, client, audited.blank(), "created")
     return Registered(client, said.extra, access_token, secret)
 
@@ -455,40 +443,6 @@ def _parsed(_url: str, fetched: Fetched) -> Any:
 
 
 _JSON = Wanted("metadata", "application/json, */*", MAX_BYTES, _parsed)
-
-
-def _insert(session: Session, client: Client, registration: Mapping[str, Any]) -> None:
-    """Insert a client past the session, whose caches hold nothing of it.
-
-    Workers would forget all that they know of clients with each one that registers. What changes
-    for them is the list of origins, and only by an origin that no client had before.
-    """
-    connection = session.connection()
-    columns = Client.__table__.columns
-    values = {column.name: getattr(client, column.name) for column in columns}
-    given = {name: value for name, value in values.items() if value is not None}
-    client.id = connection.execute(insert(Client).returning(columns.id), given).scalar_one()
-    origins = [row.origin for row in client.cors_origins]
-    is_new = bool(origins) and not _are_known(session, origins)
-    for name, (model, column) in _LISTS.items():
-        rows = [
-            {"client_id": client.id, column: getattr(row, column)} for row in getattr(client, name)
-        ]
-        if rows:
-            connection.execute(insert(model), rows)
-    for row in client.secrets:
-        connection.execute(
-            insert(ClientSecret),
-            {"client_id": client.id, "value_hash": row.value_hash, "created_at": clock.now()},
-        )
-    connection.execute(insert(ClientRegistration), {"client_id": client.id, **registration})
-    if is_new:
-        bump_configuration(session)
-
-
-def _are_known(session: Session, origins: Sequence[str]) -> bool:
-    query = select(ClientCorsOrigin.origin).where(ClientCorsOrigin.origin.in_(origins)).distinct()
-    return len(session.execute(query).all()) == len(origins)
 
 
 def _record(
