@@ -30,11 +30,12 @@ from idp.platform.fetch import Fetcher
 from idp.platform.runtime import Runtime
 from tests.protocol import App
 
-HOSTS = ("client.example", "other.example", "claude-ai.example", "www.client.example")
+HOSTS = ("client.example", "other.example", "claude-ai.example", "localhost")
 ID = "https://client.example/oauth/client.json"
 CALLBACK = "https://client.example/callback"
 APP = App(ID, None, 0)
 NETWORK = "127.0.0.0/8"
+CERTIFICATE = "publisher.pem"
 
 
 @dataclass
@@ -90,10 +91,11 @@ def let_in(session: Session, tenant_id: int = 1, **columns: Any) -> StrangerPoli
 
 
 @contextlib.contextmanager
-def publishing(
-    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, folder: Path
-) -> Iterator[Publisher]:
-    """Serve the hosts of this module on loopback, for the fetches of one runtime."""
+def serving(folder: Path) -> Iterator[tuple[Publisher, ssl.SSLContext]]:
+    """Serve documents on loopback; yield the server and what trusts it.
+
+    The certificate is in `folder`, see `CERTIFICATE`.
+    """
     server_context, client_context = _contexts(folder)
     handler = type("Handler", (_Handler,), {})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -104,29 +106,40 @@ def publishing(
     )
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    real = socket.getaddrinfo
-
-    def resolve(host: str, port: int, *arguments: Any, **options: Any) -> list[Any]:
-        if not str(host).endswith(".example"):
-            return real(host, port, *arguments, **options)
-        if host in publisher.hidden:
-            raise socket.gaierror
-        found = publisher.addresses.get(host, ["127.0.0.1"])
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in found]
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    monkeypatch.setattr(fetch, "_HTTPS_PORT", publisher.port)
-    given = runtime.documents
-    fetcher = Fetcher(NETWORK, context=client_context, concurrent=documents.CONCURRENT)
-    runtime.documents = Documents(fetcher, runtime.throttle, 6000)
     try:
-        yield publisher
+        yield publisher, client_context
     finally:
-        runtime.documents.close()
-        runtime.documents = given
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextlib.contextmanager
+def publishing(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> Iterator[Publisher]:
+    """Serve the hosts of this module on loopback, for the fetches of one runtime."""
+    with serving(folder) as (publisher, context):
+        real = socket.getaddrinfo
+
+        def resolve(host: str, port: int, *arguments: Any, **options: Any) -> list[Any]:
+            if not str(host).endswith(".example"):
+                return real(host, port, *arguments, **options)
+            if host in publisher.hidden:
+                raise socket.gaierror
+            found = publisher.addresses.get(host, ["127.0.0.1"])
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in found]
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        monkeypatch.setattr(fetch, "_HTTPS_PORT", publisher.port)
+        given = runtime.documents
+        fetcher = Fetcher(NETWORK, context=context, concurrent=documents.CONCURRENT)
+        runtime.documents = Documents(fetcher, runtime.throttle, 6000)
+        try:
+            yield publisher
+        finally:
+            runtime.documents.close()
+            runtime.documents = given
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -167,7 +180,7 @@ def _contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, SHA256())
     )
-    pem = folder / "publisher.pem"
+    pem = folder / CERTIFICATE
     own = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     pem.write_bytes(own + certificate.public_bytes(Encoding.PEM))
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

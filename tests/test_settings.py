@@ -66,6 +66,7 @@ VALUES = {
     "phone_region": "DE",
     "gateway": "caddy+http://127.0.0.1:2019?listen=:443",
     "fetch_allow": "keys.internal:8080,10.1.0.0/16",
+    "fetch_strangers_per_minute": "30",
     "dns_server": "127.0.0.1:5353",
     "codegen_generators": "python",
     "codegen_with_network": "true",

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from idp.directory.clients import service as clients
-from idp.directory.clients import snapshot
+from idp.directory.clients import strangers
 from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
 from idp.directory.users import visibility
@@ -53,7 +53,7 @@ def explain(session: Session, question: Question, *, within: int | None) -> Expl
     if row is None or within not in {None, row.tenant_id}:
         raise NotFound(N_("There is no such client."))
     user = None if question.user_id is None else _person(session, question.user_id, within)
-    client = snapshot.find(session, row.client_id)
+    client = strangers.find(session, row.client_id, issuer.tenant_id)
     if client is None:
         refused = Refused("invalid_client", "The client or its tenant is disabled", "Client", None)
         return _refusal(question, issuer, refused)

@@ -18,13 +18,12 @@ from urllib.parse import quote_plus, urlencode
 import orjson
 from sqlalchemy.orm import Session
 
-from idp.directory.clients import snapshot
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.product import NO_AUTHENTICATION, SHARED_SECRET_METHODS
 from idp.explain import presented
 from idp.explain.results import PresentedToken, Refused
 from idp.explain.service import refusal_of
-from idp.oauth import server
+from idp.oauth import callers, server
 from idp.oauth.endpoints import token
 from idp.oauth.request import Pairs, ProtocolRequest
 from idp.platform import clock, runtime
@@ -75,8 +74,7 @@ class Issued:
 
 def find(session: Session, client_id: str, issuer: Issuer) -> ClientView | None:
     """Return a client as the protocol sees it; None where it is disabled or not served here."""
-    client = snapshot.find(session, client_id)
-    return client if client is not None and client.is_served_by(issuer) else None
+    return callers.known_now(session, issuer, client_id)
 
 
 def takes_secret(client: ClientView) -> bool:

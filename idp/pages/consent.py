@@ -55,7 +55,7 @@ def show() -> Response:
             is_of_device=authorization.is_of_device,
             is_here=authorization.site is None and not authorization.is_of_device,
             issuer_name=current_issuer().name,
-            logo=_logo_address(authorization),
+            client_picture=_logo_address(authorization),
             tenant=pending.find_tenant(database(), current_issuer(), authorization.handle, visitor),
             user=visitor.user,
             lines=_requested_lines(authorization),
