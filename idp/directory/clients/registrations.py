@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import orjson
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
@@ -17,6 +16,7 @@ from idp.directory.clients import (
     audited,
     fields,
     metadata,
+    metadata_documents,
     new_rows,
     registration_tokens,
     rules,
@@ -42,18 +42,13 @@ from idp.directory.clients.models import (
 from idp.directory.clients.registration_tokens import Policy
 from idp.platform import clock, runtime
 from idp.platform.audit.tags import Tag
-from idp.platform.db import release
-from idp.platform.documents import Wanted
 from idp.platform.errors import (
     BadRequest,
-    Busy,
     InvalidRedirectUri,
     InvalidToken,
     NotFound,
-    Problem,
     Unprocessable,
 )
-from idp.platform.fetch import MAX_BYTES, Fetched
 from idp.platform.issuer import Issuer
 from idp.platform.metrics.declarations import REGISTRATIONS
 from idp.platform.secrets import digest, random_token
@@ -126,7 +121,7 @@ def register(
         setattr(client, name, [model(**{column: value}) for value in values])
     secret = _new_secret(session, client)
     _check(client)
-    _fetch(session, said)
+    metadata_documents.check(session, said)
     if row is not None and not registration_tokens.spend(session, row):
         raise InvalidToken("The initial access token is used up")
     access_token = random_token()
@@ -196,7 +191,7 @@ def update(
     _check_same(session, client, sent)
     policy = _policy_of(session, registration)
     said = reader(statements.merged(session, issuer, policy, sent))
-    _fetch(session, said)
+    metadata_documents.check(session, said)
     # Again, since others may have changed it while documents were waited for.
     client, registration = authenticate(session, issuer, client_id, token, lock=True)
     before = audited.state_of(client)
@@ -402,47 +397,6 @@ def _check_same(session: Session, client: Client, sent: Mapping[str, Any]) -> No
     )
     if not is_known:
         raise refused("client_secret", "is not the secret of the client")
-
-
-def _fetch(session: Session, said: ClientMetadata) -> None:
-    """Fetch the documents that metadata names, through the guard."""
-    address = said.settings["jwks_uri"]
-    if address is not None:
-        found = _fetched(session, "jwks_uri", address)
-        keys = found.get("keys") if isinstance(found, dict) else None
-        if not isinstance(keys, list) or not keys:
-            raise refused("jwks_uri", "is not the address of a key set")
-    sector = said.extra.get("sector_identifier_uri")
-    if sector is not None:
-        listed = _fetched(session, "sector_identifier_uri", sector)
-        # OpenID Connect Registration 5
-        if not isinstance(listed, list) or not set(said.redirect_uris) <= {
-            uri for uri in listed if isinstance(uri, str)
-        }:
-            raise refused("sector_identifier_uri", "does not list every redirect address")
-
-
-def _fetched(session: Session, name: str, address: str) -> Any:
-    """Return a document, fetched by the pool of strangers, which nobody else waits for."""
-    release(session)
-    try:
-        return runtime.of(session).documents.get(address, _JSON, since=clock.now())
-    except Busy:
-        raise
-    except Problem as problem:
-        refusal = refused(name, "gives no usable answer")
-        refusal.debug = problem.debug or problem.detail
-        raise refusal from None
-
-
-def _parsed(_url: str, fetched: Fetched) -> Any:
-    try:
-        return orjson.loads(fetched.body)
-    except orjson.JSONDecodeError:
-        return None
-
-
-_JSON = Wanted("metadata", "application/json, */*", MAX_BYTES, _parsed)
 
 
 def _record(
