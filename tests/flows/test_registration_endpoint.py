@@ -595,22 +595,6 @@ def test_clients_that_nobody_used_for_a_month_go(client, session, runtime, clock
     assert used["client_id"] not in set(session.scalars(select(Client.client_id)))
 
 
-def test_of_twenty_registrations_with_a_token_of_five_uses_five_are_made(app, session, new_client):
-    token = initial_token(session, uses=5)
-    answers = []
-
-    def run():
-        browser = new_client()
-        answers.extend(send(browser, token).status_code for _ in range(5))
-
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(answers) == [201] * 5 + [401] * 15
-
-
 @pytest.mark.no_database
 def test_pages_of_any_origin_may_register(client, session):
     let_in(session)
