@@ -376,6 +376,7 @@ def registration(servers: Servers) -> list[Result]:
         "Authorization": f"Bearer {ours.secrets[site.REGISTRATION]}",
     }
     request = Request("POST", "/connect/register", headers, json.dumps(body))
+    load.once(ours.url, request).expect(201)
 
     def script() -> Steps:
         yield None

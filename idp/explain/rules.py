@@ -97,6 +97,15 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "checks.prompt.read_prompt": Check("Prompt", "OpenID Connect Core 3.1.2.1"),
         "checks.prompt.read_claims": Check("Claims parameter", "OpenID Connect Core 5.5"),
         "checks.prompt.read_seconds": Check("Maximum age", "OpenID Connect Core 3.1.2.1"),
+        # Registrations
+        "request.json": Check("Form of the body", "RFC 7591 3.1"),
+        "request._members": Check("Members are sent once", "RFC 8259 4"),
+        "endpoints.registration._bearer": Check("Token of the registration", "RFC 6750 2.1"),
+        "endpoints.registration._read": Check("Metadata of the client", "RFC 7591 2, 3.2.2"),
+        "endpoints.registration._register": Check("Registration", "RFC 7591 3"),
+        "endpoints.registration._show": Check("Registration access token", "RFC 7592 2.1"),
+        "endpoints.registration._update": Check("Update of a registration", "RFC 7592 2.2"),
+        "endpoints.registration._delete": Check("Registration access token", "RFC 7592 2.3"),
         # Logout requests
         "endpoints.end_session.validate": Check(
             "Client of the logout", "OpenID Connect RP-Initiated Logout 2"

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 from sqlalchemy import func, make_url, select, text
 
+from idp.directory.clients.models import ClientRegistration
 from idp.directory.product import DEVICE_CODE
 from idp.oauth.models import Grant, RefreshFamily
 from idp.platform import cache, postgres
@@ -25,6 +26,7 @@ from tests import protocol
 from tests.pages.browsing import HTML, send
 from tests.protocol import add_api, add_person, obtain, register, register_machine
 from tests.provers import Prover
+from tests.registering import initial_token, metadata
 
 HOST = "127.0.0.1:8000"
 SCOPE = "openid profile orders.read offline_access"
@@ -236,6 +238,20 @@ def test_of_fifty_who_open_a_pushed_request_at_once_one_gets_a_code(client, sess
     assert sorted(answer.status for answer in answers) == [303] + [400] * 49
     session.rollback()
     assert session.scalar(select(func.count()).select_from(Grant)) == before + 1
+
+
+def test_of_twenty_registrations_with_a_token_of_five_uses_five_are_made(session, loop):
+    token = initial_token(session, uses=5)
+    body = json.dumps(metadata()).encode()
+    asking = [
+        loop_request("POST", "/connect/register", body=body, authorization=f"Bearer {token}")
+        for _ in range(20)
+    ]
+    for one in asking:
+        one.request.headers["CONTENT_TYPE"] = "application/json"
+    assert sorted(one.status for one in loop.send(*asking)) == [201] * 5 + [401] * 15
+    session.rollback()
+    assert session.scalar(select(func.count()).select_from(ClientRegistration)) == 5
 
 
 def test_of_fifty_polls_for_an_allowed_device_one_gets_the_tokens(

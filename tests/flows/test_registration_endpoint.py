@@ -46,8 +46,6 @@ from tests.registering import (
 )
 from tests.servers import free_port
 
-pytestmark = pytest.mark.no_database
-
 ISSUER = "http://127.0.0.1:8000"
 PORT = free_port()
 ALLOWED = pytest.mark.settings(fetch_allow=f"127.0.0.1:{PORT}")
@@ -322,6 +320,7 @@ def test_an_update_names_its_client_and_nothing_that_is_ours(client, session):
     assert manage(client, "POST", made, json={}).status_code == 405
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("members", "error", "name"),
     [
@@ -394,6 +393,7 @@ def test_what_cannot_be_registered_is_refused_by_name(client, session, members, 
         assert replace(client, made, **members).status_code == 400
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
@@ -419,6 +419,7 @@ def test_bodies_that_are_no_plain_object_are_refused(client, session, body, kind
     assert refused(answer, "invalid_request")
 
 
+@pytest.mark.no_database
 def test_a_body_has_at_most_64_kib(client, session):
     let_in(session)
     for size, status in ((64 * 1024, 201), (64 * 1024 + 1, 413), (1024 * 1024, 413)):
@@ -429,6 +430,7 @@ def test_a_body_has_at_most_64_kib(client, session):
         assert answer.status_code == status
 
 
+@pytest.mark.no_database
 def test_what_is_known_and_cannot_be_done_is_left_out(client, session):
     let_in(session)
     made = enrol(
@@ -471,6 +473,7 @@ def test_a_web_client_of_production_has_https_addresses_only(new_client, session
         assert enrol(browser, redirect_uris=[uri], **native)
 
 
+@pytest.mark.no_database
 @ALLOWED
 def test_documents_that_metadata_names_are_fetched(client, session):
     key = ClientKey("RS256")
@@ -502,6 +505,7 @@ def test_documents_that_metadata_names_are_fetched(client, session):
     assert not {"/logo", "/policy"}.intersection(asked)
 
 
+@pytest.mark.no_database
 @ALLOWED
 def test_a_software_statement_wins_over_the_body(client, session, clock):
     key = ClientKey("ES256")
@@ -591,22 +595,7 @@ def test_clients_that_nobody_used_for_a_month_go(client, session, runtime, clock
     assert used["client_id"] not in set(session.scalars(select(Client.client_id)))
 
 
-def test_of_twenty_registrations_with_a_token_of_five_uses_five_are_made(app, session, new_client):
-    token = initial_token(session, uses=5)
-    answers = []
-
-    def run():
-        browser = new_client()
-        answers.extend(send(browser, token).status_code for _ in range(5))
-
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(answers) == [201] * 5 + [401] * 15
-
-
+@pytest.mark.no_database
 def test_pages_of_any_origin_may_register(client, session):
     let_in(session)
     made = enrol(client)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import orjson
-from sqlalchemy import insert, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from idp.directory import product
@@ -17,6 +16,8 @@ from idp.directory.clients import (
     audited,
     fields,
     metadata,
+    metadata_documents,
+    new_rows,
     registration_tokens,
     rules,
     service,
@@ -35,30 +36,19 @@ from idp.directory.clients.models import (
     OPERATOR,
     REGISTERED,
     Client,
-    ClientCorsOrigin,
-    ClientGrantType,
-    ClientPostLogoutRedirectUri,
-    ClientRedirectUri,
     ClientRegistration,
-    ClientScope,
-    ClientSecret,
     RegistrationToken,
 )
 from idp.directory.clients.registration_tokens import Policy
 from idp.platform import clock, runtime
 from idp.platform.audit.tags import Tag
-from idp.platform.db import bump_configuration, release
-from idp.platform.documents import Wanted
 from idp.platform.errors import (
     BadRequest,
-    Busy,
     InvalidRedirectUri,
     InvalidToken,
     NotFound,
-    Problem,
     Unprocessable,
 )
-from idp.platform.fetch import MAX_BYTES, Fetched
 from idp.platform.issuer import Issuer
 from idp.platform.metrics.declarations import REGISTRATIONS
 from idp.platform.secrets import digest, random_token
@@ -75,13 +65,6 @@ UNUSED_DAYS = 30
 """After which clients are removed that registered without a token and that nobody uses."""
 CODE_SECONDS = 60
 LONGEST_ACCESS_SECONDS = 3600
-_LISTS: Mapping[str, tuple[Any, str]] = {
-    "redirect_uris": (ClientRedirectUri, "redirect_uri"),
-    "post_logout_redirect_uris": (ClientPostLogoutRedirectUri, "post_logout_redirect_uri"),
-    "cors_origins": (ClientCorsOrigin, "origin"),
-    "grant_types": (ClientGrantType, "grant_type"),
-    "scopes": (ClientScope, "scope"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +117,11 @@ def register(
     client.concurrency_stamp = new_stamp()
     lists = _settle(session, issuer, policy, client, said)
     for name, values in lists.items():
-        model, column = _LISTS[name]
+        model, column = new_rows.LISTS[name]
         setattr(client, name, [model(**{column: value}) for value in values])
     secret = _new_secret(session, client)
     _check(client)
-    _fetch(session, said)
+    metadata_documents.check(session, said)
     if row is not None and not registration_tokens.spend(session, row):
         raise InvalidToken("The initial access token is used up")
     access_token = random_token()
@@ -149,7 +132,7 @@ def register(
         "extra": dict(said.extra),
         "created_at": client.created_at,
     }
-    _insert(session, client, registration)
+    new_rows.add(session, client, registration)
     _record(session, Tag.REGISTRATION_CREATED, client, audited.blank(), "created")
     return Registered(client, said.extra, access_token, secret)
 
@@ -208,7 +191,7 @@ def update(
     _check_same(session, client, sent)
     policy = _policy_of(session, registration)
     said = reader(statements.merged(session, issuer, policy, sent))
-    _fetch(session, said)
+    metadata_documents.check(session, said)
     # Again, since others may have changed it while documents were waited for.
     client, registration = authenticate(session, issuer, client_id, token, lock=True)
     before = audited.state_of(client)
@@ -414,81 +397,6 @@ def _check_same(session: Session, client: Client, sent: Mapping[str, Any]) -> No
     )
     if not is_known:
         raise refused("client_secret", "is not the secret of the client")
-
-
-def _fetch(session: Session, said: ClientMetadata) -> None:
-    """Fetch the documents that metadata names, through the guard."""
-    address = said.settings["jwks_uri"]
-    if address is not None:
-        found = _fetched(session, "jwks_uri", address)
-        keys = found.get("keys") if isinstance(found, dict) else None
-        if not isinstance(keys, list) or not keys:
-            raise refused("jwks_uri", "is not the address of a key set")
-    sector = said.extra.get("sector_identifier_uri")
-    if sector is not None:
-        listed = _fetched(session, "sector_identifier_uri", sector)
-        # OpenID Connect Registration 5
-        if not isinstance(listed, list) or not set(said.redirect_uris) <= {
-            uri for uri in listed if isinstance(uri, str)
-        }:
-            raise refused("sector_identifier_uri", "does not list every redirect address")
-
-
-def _fetched(session: Session, name: str, address: str) -> Any:
-    """Return a document, fetched by the pool of strangers, which nobody else waits for."""
-    release(session)
-    try:
-        return runtime.of(session).documents.get(address, _JSON, since=clock.now())
-    except Busy:
-        raise
-    except Problem as problem:
-        refusal = refused(name, "gives no usable answer")
-        refusal.debug = problem.debug or problem.detail
-        raise refusal from None
-
-
-def _parsed(_url: str, fetched: Fetched) -> Any:
-    try:
-        return orjson.loads(fetched.body)
-    except orjson.JSONDecodeError:
-        return None
-
-
-_JSON = Wanted("metadata", "application/json, */*", MAX_BYTES, _parsed)
-
-
-def _insert(session: Session, client: Client, registration: Mapping[str, Any]) -> None:
-    """Insert a client past the session, whose caches hold nothing of it.
-
-    Workers would forget all that they know of clients with each one that registers. What changes
-    for them is the list of origins, and only by an origin that no client had before.
-    """
-    connection = session.connection()
-    columns = Client.__table__.columns
-    values = {column.name: getattr(client, column.name) for column in columns}
-    given = {name: value for name, value in values.items() if value is not None}
-    client.id = connection.execute(insert(Client).returning(columns.id), given).scalar_one()
-    origins = [row.origin for row in client.cors_origins]
-    is_new = bool(origins) and not _are_known(session, origins)
-    for name, (model, column) in _LISTS.items():
-        rows = [
-            {"client_id": client.id, column: getattr(row, column)} for row in getattr(client, name)
-        ]
-        if rows:
-            connection.execute(insert(model), rows)
-    for row in client.secrets:
-        connection.execute(
-            insert(ClientSecret),
-            {"client_id": client.id, "value_hash": row.value_hash, "created_at": clock.now()},
-        )
-    connection.execute(insert(ClientRegistration), {"client_id": client.id, **registration})
-    if is_new:
-        bump_configuration(session)
-
-
-def _are_known(session: Session, origins: Sequence[str]) -> bool:
-    query = select(ClientCorsOrigin.origin).where(ClientCorsOrigin.origin.in_(origins)).distinct()
-    return len(session.execute(query).all()) == len(origins)
 
 
 def _record(
