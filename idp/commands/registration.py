@@ -22,7 +22,7 @@ from idp.platform.errors import BadRequest
 
 @click.group(cls=Group)
 def registration() -> None:
-    """Let clients register themselves."""
+    """Registration of clients by themselves."""
 
 
 @registration.group(cls=Group)

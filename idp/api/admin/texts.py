@@ -744,7 +744,7 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
 
 SCHEMAS = {
     "Problem": PROBLEM,
-    "Api": Text("An API.", "API。"),
+    "Api": Text("An API.", "一个 API。"),
     "ApiPage": Text("A page of APIs.", "一页 API。"),
     "ApiChange": Text("What changes of an API.", "API 的修改内容。"),
     "Overview": Text("Figures by day.", "每日统计数据。"),
@@ -1046,6 +1046,7 @@ MEMBERS = {
         "Scopes that the clients may request. Empty: those of all clients that nobody registered.",
         "客户端可申请的权限范围。空为所有自行接入的客户端可申请的范围。",
     ),
+    "revoked_at": Text("When it was revoked; null: not yet.", "吊销时间；null 表示未吊销。"),
     "NewRegistrationToken.scopes": Text(
         "Scopes that the clients may request. Empty: those of all clients that nobody registered.",
         "客户端可申请的权限范围。空为所有自行接入的客户端可申请的范围。",

@@ -12,7 +12,7 @@ from idp.directory.clients import metadata, registration_tokens, registrations, 
 from idp.directory.clients.metadata import ClientMetadata
 from idp.directory.clients.models import Client
 from idp.directory.clients.registrations import Registered
-from idp.oauth import refusals
+from idp.oauth import authlib_adapter, refusals
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import NO_STORE, ProtocolResponse, json_response
 from idp.platform import runtime
@@ -36,7 +36,7 @@ async def register(request: ProtocolRequest, storage: Storage) -> ProtocolRespon
 
 
 async def manage(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
-    """Let a client read, replace or delete what is registered of it (RFC 7592 2)."""
+    """Answer a client that reads, replaces or deletes what is registered of it (RFC 7592 2)."""
     client_id = dict(request.query).get("id", "")
     found = await _carry_out(storage, request, client_id, _ACTS[request.method])
     return ProtocolResponse(204, NO_STORE) if found is None else json_response(found)
@@ -98,9 +98,6 @@ def _bearer(request: ProtocolRequest) -> str | None:
 
 def _read(session: Session, sent: Mapping[str, Any]) -> ClientMetadata:
     """Read metadata by our rules, and what they leave of it by Authlib's."""
-    # Imported late: it is for registrations only, and takes a while.
-    from idp.oauth import authlib_adapter  # noqa: PLC0415
-
     development = runtime.of(session).settings.environment == "development"
     said = metadata.read(sent, development=development)
     known = {name: value for name, value in said.settings.items() if value is not None}

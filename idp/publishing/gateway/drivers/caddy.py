@@ -240,7 +240,7 @@ class Caddy:
         }
 
     def _certificate(self) -> Json:
-        """Tell the certificate of the caller; what a caller writes there themselves is replaced."""
+        """Return the header of the caller's certificate; what callers write there is replaced."""
         if not self.client_certificate:
             return {}
         named = _CERTIFICATES.get(self.client_certificate)
