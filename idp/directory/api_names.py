@@ -96,12 +96,17 @@ def find_equal(
     names: Iterable[str],
     *conditions: ColumnElement[bool] | InstrumentedAttribute[bool],
 ) -> str | None:
-    """Return a name in a column that is equal to one of these; None: there is none."""
+    """Return a name in a column that is equal to one of these, the same one if it is there.
+
+    None: there is none.
+    """
+    names = {*names}
     wanted = {identity(name) for name in names}
     if not wanted:
         return None
     query = select(column).where(or_(*(_may_equal(column, name) for name in wanted)), *conditions)
-    return next((name for name in session.scalars(query) if identity(name) in wanted), None)
+    found = (name for name in session.scalars(query) if identity(name) in wanted)
+    return min(found, key=lambda name: name not in names, default=None)
 
 
 def _may_equal(column: InstrumentedAttribute[str], name: str) -> ColumnElement[bool]:
