@@ -577,7 +577,8 @@ def test_clients_that_nobody_used_for_a_month_go(client, session, runtime, clock
     clients.update(session, of(session, blocked), {"enabled": False})
     session.commit()
     clock.shift(20 * 86_400)
-    client.post("/connect/token", data={"grant_type": "x"}, headers=app_of(used).basic)
+    form = {"grant_type": "authorization_code", "code": "x"}
+    client.post("/connect/token", data=form, headers=app_of(used).basic)
     uses.write(runtime)
     clock.shift(11 * 86_400)
     jobs.remove_unused_clients(runtime, threading.Event())
