@@ -47,6 +47,7 @@ def compiled(source: Path, libraries: Sequence[str]) -> list[str]:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "done").exists():
+            classes.mkdir(exist_ok=True)
             (folder / "pom.xml").write_text(text)
             getting = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
             try:

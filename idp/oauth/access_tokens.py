@@ -42,6 +42,8 @@ class AccessToken:
     client: ClientView
     standing: StandingGrant | None
     """None: a machine's token."""
+    token_hash: bytes
+    """SHA-256 of its text."""
     reference_id: int | None = None
     """Row of a reference token; None: a JWT."""
 
@@ -283,7 +285,7 @@ async def _read(storage: Storage, issuer: Issuer | None, unverified_token: str) 
     client = await callers.known(storage, issuer, claims["client_id"])
     if client is None:
         raise InvalidToken(debug="client disabled")
-    return AccessToken(claims, client, None, reference_id)
+    return AccessToken(claims, client, None, digest(unverified_token), reference_id)
 
 
 def grant_id_of(runtime: Runtime, claims: Mapping[str, Any]) -> int | None:

@@ -9,6 +9,7 @@ from idp.directory.product import DEVICE_CODE
 from idp.platform import cache
 from idp.platform.changes import note_change
 from tests import protocol
+from tests.client_keys import ClientKey
 from tests.protocol import add_api, add_person, obtain, refresh, register, register_machine
 from tests.provers import Prover
 
@@ -155,6 +156,33 @@ def test_a_proof_costs_one_row(client, session, runtime, statements):
     headers = prover.uses(token, "GET", "/connect/userinfo")
     assert client.get("/connect/userinfo", headers=headers).status_code == 200
     assert len(statements) == 1  # what the token says is remembered, the proof is not
+
+
+def test_an_assertion_costs_one_row(client, session, runtime, statements):
+    """Its key is registered with the client; a signed request and a certificate cost none."""
+    add_api(session)
+    key = ClientKey()
+    keys = {"token_endpoint_auth_method": "private_key_jwt", "jwks": key.jwks}
+    machine = register_machine(session, scopes=["orders.read"], **keys)
+    bank = register(session, "bank", **keys)
+    asked = protocol.authorization_parameters(bank)
+
+    def count(path, app, form):
+        statements.clear()
+        answer = client.post(path, data={**form, **key.assertion(app)})
+        assert answer.status_code in {200, 201}, answer.get_data(as_text=True)
+        return len(statements)
+
+    token, push = "/connect/token", "/connect/par"
+    form = {"grant_type": "client_credentials"}
+    count(token, machine, form)
+    count(push, bank, asked)
+    session.commit()
+    assert count(token, machine, form) == 1
+    plain = count(push, bank, asked)
+    # The assertion; the request, and its audit event, which PostgreSQL writes at once.
+    assert plain == (3 if runtime.engine.dialect.name == "sqlite" else 2)
+    assert count(push, bank, {"request": key.request(bank, asked)}) == plain
 
 
 OFFLINE = "openid offline_access"

@@ -12,7 +12,6 @@ from idp.oauth.checks import scope as scopes
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import NO_STORE, ProtocolResponse, json_response
 from idp.platform.errors import InvalidToken, OAuthError
-from idp.platform.secrets import digest
 from idp.platform.signing import signer
 from idp.platform.storage import Storage
 from idp.platform.web.authorization import BEARER, DPOP, Credential
@@ -28,8 +27,7 @@ class InsufficientScopeError(OAuthError):
 async def userinfo(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
     """Return the claims about the person that the token's scopes release, as JSON or signed."""
     credential = read_credential(request)
-    bearer = credential[1]
-    token = await access_tokens.recall_access_token(storage, request.issuer, bearer)
+    token = await access_tokens.recall_access_token(storage, request.issuer, credential[1])
     about_proof = await possession.check(
         storage, request.issuer, token.cnf, credential, request.evidence
     )
@@ -42,7 +40,7 @@ async def userinfo(request: ProtocolRequest, storage: Storage) -> ProtocolRespon
         # RFC 9068 4: its other audiences must not read the person's claims with it.
         raise InvalidToken(debug="token for another audience")
     claims = await storage.runtime.cache.recently(
-        ("userinfo", request.issuer.tenant_id, digest(bearer)), lambda: _claims(storage, token)
+        ("userinfo", request.issuer.tenant_id, token.token_hash), lambda: _claims(storage, token)
     )
     alg = token.client.userinfo_signed_response_alg
     if alg is None:
