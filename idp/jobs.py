@@ -15,6 +15,7 @@ from idp.directory.devices.models import Device
 from idp.directory.factors.models import Passkey
 from idp.directory.registration.models import VerificationCode
 from idp.directory.tenants import clearing
+from idp.directory.users import service as users
 from idp.directory.users.models import UserClaim, UserProperty
 from idp.oauth.models import (
     AuthorizationCode,
@@ -157,8 +158,10 @@ def remove_unused_clients(runtime: Runtime, stop: threading.Event) -> None:
             session.commit()
 
 
-BACKFILLS: Sequence[Backfill] = ()
-"""Those that a contract step names as `NEEDS`."""
+BACKFILLS: Sequence[Backfill] = (
+    Backfill("factors of deleted accounts", users.forget_factors_of_deleted),
+)
+"""Those that a contract step names as `NEEDS`, and what is cleaned up once."""
 
 CHORES: Sequence[Chore] = (
     Chore("cleanup", CHORE_SECONDS, partial(cleanup.run, expiries=EXPIRIES)),

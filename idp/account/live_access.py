@@ -99,13 +99,21 @@ def clients_of(session: Session, session_ids: Collection[int]) -> dict[int, list
 
 
 def end_sessions(
-    session: Session, actor: Actor, found: Select[BrowserSession], most: int = 1
+    session: Session,
+    actor: Actor,
+    found: Select[BrowserSession],
+    most: int = 1,
+    *,
+    reason: str | None = None,
 ) -> int:
     """End sessions of a query with their grants, so many at most; return their number."""
     limit = min(most, MOST_ENDED)
     rows = session.scalars(found.order_by(BrowserSession.id).limit(limit)).all()
-    tenant_id, by = actor.tenant_id, actor.person_id
-    return sum(browser_sessions.end_row(session, row, tenant_id=tenant_id, by=by) for row in rows)
+    tenant_id, by = actor.tenant_id, actor.user_id
+    return sum(
+        browser_sessions.end_row(session, row, tenant_id=tenant_id, by=by, reason=reason)
+        for row in rows
+    )
 
 
 def end_session(

@@ -86,18 +86,26 @@ def end_all(
     return len(ended)
 
 
-def end_row(session: Session, row: BrowserSession, *, tenant_id: int, by: int | None) -> bool:
+def end_row(
+    session: Session,
+    row: BrowserSession,
+    *,
+    tenant_id: int,
+    by: int | None,
+    reason: str | None = None,
+) -> bool:
     """End a session and revoke its grants; return whether this call ended it."""
     if not sessions.end(session, row):
         return False
     revoke_session_grants(session, row.id)
     is_own = by == row.user_id
+    why = {} if reason is None else {"reason": reason}
     audit.record(
         session,
         Tag.SESSION_ENDED if is_own else Tag.SESSION_REVOKED,
         user_id=by,
         tenant_id=tenant_id,
         target=f"session:{row.id}",
-        details=None if is_own else {"user_id": row.user_id},
+        details=None if is_own else {"user_id": row.user_id, **why},
     )
     return True

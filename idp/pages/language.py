@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import flask_babel
-from babel.support import Translations
 from flask import Flask, g, has_request_context, request
+from flask_babel import support
 from werkzeug.wrappers import Response
 
 COOKIE = "lang"
@@ -60,8 +60,8 @@ def setup(app: Flask) -> None:
     )
 
 
-def _catalogue() -> Translations:
-    found: Translations | None = g.get("catalogue")
+def _catalogue() -> support.Translations:
+    found: support.Translations | None = g.get("catalogue")
     if found is None:
         found = g.catalogue = flask_babel.get_translations()
     return found

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import fields, post_load, pre_load, validate
 
+from idp.account import policy_sessions
 from idp.api.actor import acting, tenant_below_platform
-from idp.api.admin.dialect import AdminShape, Tagged, admin
+from idp.api.admin.dialect import AdminShape, Tagged, admin, yes_or_no
 from idp.directory.clients.addresses import LONGEST_HOST
 from idp.directory.clients.models import OFF
 from idp.directory.clients.snapshot import LONGEST_ID
@@ -27,6 +29,8 @@ PATH = "/tenants/<int:tenant>/policy"
 STRANGERS_PATH = f"{PATH}/applications"
 ROLE_PATH = "/tenants/<int:tenant>/roles/<int:role>/policy"
 READ, WRITE = Scope.ADMIN_POLICY_READ, Scope.ADMIN_POLICY_WRITE
+BESIDE = frozenset({"required", "sessions"})
+"""Members of an answer beside what is set."""
 MOST = 10
 """Values of a list; the service refuses fewer."""
 
@@ -59,6 +63,21 @@ class RequiredPolicyShape(AdminShape):
     device_days = int32(dump_only=True)
 
 
+class PolicySessionsShape(AdminShape):
+    """Live sessions below the level that a policy requires."""
+
+    schema_name = "PolicySessions"
+
+    ended = int32(dump_only=True)
+    remaining = int32(dump_only=True)
+
+
+class ReplaceQuery(AdminShape):
+    """What else is done."""
+
+    end_sessions = yes_or_no()
+
+
 class PolicyShape(AdminShape):
     """What a tenant requires of its people; null: what the platform requires."""
 
@@ -81,13 +100,14 @@ class PolicyShape(AdminShape):
         int64(minimum=1), validate=validate.Length(max=MOST), allow_none=True, load_default=None
     )
     required = fields.Nested(RequiredPolicyShape, dump_only=True)
+    sessions = fields.Nested(PolicySessionsShape, dump_only=True, allow_none=True)
 
     @pre_load
     def as_read(self, data: Any, **_: Any) -> Any:
         """Drop what an answer has beside the values, so that it can be sent back."""
         if not isinstance(data, dict):
             return data
-        return {name: value for name, value in data.items() if name != "required"}
+        return {name: value for name, value in data.items() if name not in BESIDE}
 
     @post_load
     def to_spec(self, data: dict[str, Any], **_: Any) -> PolicySpec:
@@ -149,14 +169,21 @@ def detail(tenant: int) -> Tagged:
     scope=WRITE,
     tenant=tenant_below_platform(WRITE),
     level=MFA,
+    query=ReplaceQuery(),
     body=POLICY,
     result=POLICY,
 )
-def replace(tenant: int, body: PolicySpec, stamp: str | None) -> Tagged:
-    """Replace the policy of a tenant."""
-    state = policies.replace(database(), acting(WRITE, tenant), tenant, body, stamp=stamp)
+def replace(tenant: int, query: Mapping[str, Any], body: PolicySpec, stamp: str | None) -> Tagged:
+    """Replace the policy of a tenant, and end the sessions that it does not admit any more."""
+    actor = acting(WRITE, tenant)
+    state = policies.replace(database(), actor, tenant, body, stamp=stamp)
+    sessions = None
+    if query["end_sessions"]:
+        ended = policy_sessions.end(database(), actor, tenant)
+        remaining = policy_sessions.count(database(), actor, tenant)
+        sessions = {"ended": ended, "remaining": remaining}
     database().commit()
-    return _tagged(state)
+    return _tagged(state, sessions)
 
 
 @admin.operation(
@@ -241,6 +268,7 @@ def _tagged_role(state: RolePolicyState) -> Tagged:
     return Tagged(values, state.row.concurrency_stamp)
 
 
-def _tagged(state: PolicyState) -> Tagged:
+def _tagged(state: PolicyState, sessions: Mapping[str, int] | None = None) -> Tagged:
     values = {name: getattr(state.row, name) for name in COLUMNS}
-    return Tagged({**values, "required": state.required}, state.row.concurrency_stamp)
+    shown = {**values, "required": state.required, "sessions": sessions}
+    return Tagged(shown, state.row.concurrency_stamp)

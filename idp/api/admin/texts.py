@@ -513,9 +513,12 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "All values are replaced; one that is missing or null is not set. Values below those of the platform, "
             "passwords that expire without a history, and policies with which nobody could sign in are refused. Passwords "
             "that are set already stay valid. Sessions of a lower level than the one that is required are asked for it "
-            "when an application next sends the person here.",
+            "when an application next sends the person here. With `end_sessions=true` they end now, up to 500 by one "
+            "call, with their tokens: those of the people whom the caller may sign out, but never the caller's own. "
+            "`sessions` says how many remain; call again with the same values.",
             "整体替换：缺少的值或 null 表示不设置。低于平台要求的值、只设有效期而不设历史密码数的策略，以及会使所有人无法登录的策略，一律拒绝。"
-            "已有密码仍然有效。级别不足的会话在应用下次发起登录时须补充验证。",
+            "已有密码仍然有效。级别不足的会话在应用下次发起登录时须补充验证。指定 `end_sessions=true` 则立即结束这些会话及其令牌，"
+            "每次最多 500 个，范围限于调用者有权使其退出的人员，不含调用者本人。`sessions` 给出剩余数量，以相同的值再次调用即可继续。",
         ),
     ),
     "policy-applications-get": (
@@ -1465,6 +1468,15 @@ MEMBERS = {
         "APIs.",
         "除 `openid`、`profile`、`email`、`offline_access` 和对外开放的 API 的权限范围外，此类应用还可申请的权限范围。",
     ),
+    "end_sessions": Text(
+        "Whether sessions below the level that is required end now.", "是否立即结束级别不足的会话。"
+    ),
+    "Policy.sessions": Text(
+        "Sessions below the level that is required; null unless they were to be ended.",
+        "级别不足的会话，未要求结束时为 null。",
+    ),
+    "PolicySessions.ended": Text("Sessions that this call ended.", "本次结束的会话数。"),
+    "PolicySessions.remaining": Text("Sessions that are left.", "剩余的会话数。"),
     "Policy.required": Text(
         "What applies to the people of the tenant.", "对租户成员实际生效的要求。"
     ),

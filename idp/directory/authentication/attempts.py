@@ -63,9 +63,8 @@ class OpenAttempt:
         return tuple(Proof(name) for name in self.row.proofs)
 
 
-_PERSON = cast("ColumnElement[int]", User.__table__.c.id)
 _OPEN = (
-    select(SignInAttempt, User, *factors.condition_columns(_PERSON))
+    select(SignInAttempt, User, *factors.condition_columns(User.id))
     .join(User, User.id == SignInAttempt.user_id)
     .where(
         SignInAttempt.handle_hash == bindparam("handle_hash"),

@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp.directory import levels
 from idp.directory.factors import enrolment, passkeys, recovery, sent_codes, totp
@@ -111,7 +111,9 @@ _SPEND = (
 )
 
 
-def condition_columns(user_id: ColumnElement[int]) -> tuple[ColumnElement[bool], ...]:
+def condition_columns(
+    user_id: ColumnElement[int] | InstrumentedAttribute[int],
+) -> tuple[ColumnElement[bool], ...]:
     """Return the columns that `Condition.of` reads, for a query of a person."""
     has_app, has_passkey, has_code = (
         exists().where(table.user_id == user_id) for table in (Totp, Passkey, EnrolmentCode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from idp.platform import clock
 from idp.platform.db import Base, Id
 from idp.platform.tracing import LONGEST_TRACEPARENT
+from idp.platform.translation import restored
 
 
 class OutboxMessage(Base):
@@ -39,9 +41,16 @@ class OutboxMessage(Base):
     claimed_by: Mapped[str | None] = mapped_column(String(64))
     last_error: Mapped[str | None] = mapped_column(String(500))
     """A sentence of ours; what the other side said may quote the message."""
+    reason_parts: Mapped[dict[str, Any] | None]
+    """The same as a sentence and its values, for pages in other languages: see `reason`."""
     trace: Mapped[str | None] = mapped_column(String(LONGEST_TRACEPARENT))
     """The step of a trace that it was left by (W3C Trace Context)."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     done_at: Mapped[datetime | None] = mapped_column(index=True)
     failed_at: Mapped[datetime | None] = mapped_column(index=True)
     """When it was given up; the payload stays until the clean-up, for `retry_failed`."""
+
+    @property
+    def reason(self) -> str:
+        """Why the last attempt failed, for pages to translate; empty: it did not."""
+        return restored(self.last_error or "", self.reason_parts)

@@ -24,7 +24,7 @@ from idp.platform.audit.tags import Tag
 from idp.platform.db import count_hits
 from idp.platform.errors import Conflict, NotFound, Unprocessable
 from idp.platform.jobs.models import OutboxMessage
-from idp.platform.translation import N_
+from idp.platform.translation import N_, parts_of
 
 PURPOSE = "outbox"
 MAX_ATTEMPTS = 12
@@ -142,6 +142,7 @@ def finish(session: Session, taken: Taken) -> bool:
         payload_encrypted=None,
         claimed_by=None,
         last_error=None,
+        reason_parts=None,
     )
 
 
@@ -151,12 +152,16 @@ def put_off(session: Session, taken: Taken, error: str) -> bool:
     # Jitter: what failed together must not come back together.
     pause *= random.uniform(0.75, 1.25)  # noqa: S311 - no secret
     due_at = clock.now() + timedelta(seconds=pause)
-    return _report(session, taken, due_at=due_at, claimed_by=None, last_error=error[:500])
+    return _report(session, taken, due_at=due_at, claimed_by=None, **_reason(error))
 
 
 def give_up(session: Session, taken: Taken, error: str) -> bool:
     """Record why no attempt can succeed; the operator sees the message until the clean-up."""
-    return _report(session, taken, failed_at=clock.now(), claimed_by=None, last_error=error[:500])
+    return _report(session, taken, failed_at=clock.now(), claimed_by=None, **_reason(error))
+
+
+def _reason(error: str) -> dict[str, Any]:
+    return {"last_error": error[:500], "reason_parts": parts_of(error)}
 
 
 def list_open(

@@ -19,6 +19,7 @@ from idp.platform.jobs import service
 from idp.platform.metrics.declarations import CHORE_SUCCESS, JOBS, OTHER
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import UnknownKeyError, random_token
+from idp.platform.translation import N_, filled
 
 if TYPE_CHECKING:
     from idp.platform.tracing.exporting import Tracer
@@ -89,7 +90,7 @@ def deliver_one(runtime: Runtime, jobs: Jobs, lane: str, worker: str) -> bool | 
         return None
     # A worker that died while working on it reported nothing, so the count is checked first.
     if taken.attempt > service.MAX_ATTEMPTS:
-        error, is_final = "The worker stopped each time while doing this job.", True
+        error, is_final = N_("The worker stopped each time while doing this job."), True
     elif runtime.tracer is None:
         error, is_final = _work(runtime, jobs.get(taken.job), taken)
     else:
@@ -147,7 +148,7 @@ def _work(runtime: Runtime, job: Job | None, taken: service.Taken) -> tuple[str,
     """Do the job: an empty text, or why not, and whether trying again is useless."""
     is_last = taken.attempt >= service.MAX_ATTEMPTS
     if job is None:
-        return f"This version knows no job {taken.job}.", is_last
+        return filled(N_("This version knows no job %(name)s."), name=taken.job), is_last
     try:
         job.work(runtime, service.open_payload(runtime, taken))
     except Unprocessable as problem:
@@ -155,10 +156,12 @@ def _work(runtime: Runtime, job: Job | None, taken: service.Taken) -> tuple[str,
     except Problem as problem:
         return problem.detail, is_last
     except UnknownKeyError:
-        return "IDP_SECRET_KEY no longer holds the key that this message was kept under.", is_last
+        return N_(
+            "IDP_SECRET_KEY no longer holds the key that this message was kept under."
+        ), is_last
     except Exception as error:  # noqa: BLE001 - a job of any kind; its message may hold a secret
         _log_trouble("job_crashed", error, job=taken.job, message_id=taken.id)
-        return f"The job crashed ({type(error).__name__}).", is_last
+        return filled(N_("The job crashed (%(error)s)."), error=type(error).__name__), is_last
     return "", False
 
 

@@ -20,7 +20,7 @@ from idp.platform import clock, tracing
 from idp.platform.errors import Unavailable, Unprocessable
 from idp.platform.notify import folder
 from idp.platform.runtime import Runtime
-from idp.platform.translation import N_
+from idp.platform.translation import N_, filled
 
 JOB = "notify.mail"
 TIMEOUT_SECONDS = 10.0
@@ -122,13 +122,14 @@ def _talk(url: SplitResult, message: EmailMessage | None) -> None:
                 server.quit()
             server.close()
     except smtplib.SMTPRecipientsRefused as error:
-        _refused("the recipient", max(code for code, _ in error.recipients.values()))
+        sentence = N_("The mail server refuses the recipient with code %(code)s.")
+        _refused(sentence, max(code for code, _ in error.recipients.values()))
     except smtplib.SMTPAuthenticationError:
         raise Unavailable(
             N_("The mail server refuses the user or password of IDP_SMTP_URL.")
         ) from None
     except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
-        _refused("the mail", error.smtp_code)
+        _refused(N_("The mail server refuses the mail with code %(code)s."), error.smtp_code)
     except smtplib.SMTPNotSupportedError:
         raise Unprocessable(
             N_("The mail server cannot write to an address of this kind.")
@@ -136,11 +137,16 @@ def _talk(url: SplitResult, message: EmailMessage | None) -> None:
     except ssl.SSLCertVerificationError:
         raise Unavailable(N_("The mail server's certificate is not trusted.")) from None
     except (OSError, smtplib.SMTPException, ValueError) as error:
-        raise Unavailable(f"The mail server did not answer ({type(error).__name__}).") from None
+        sentence = filled(N_("The mail server did not answer (%(error)s)."), error=_kind(error))
+        raise Unavailable(sentence) from None
 
 
-def _refused(what: str, code: int) -> None:
-    sentence = f"The mail server refuses {what} with code {code}."
+def _kind(error: Exception) -> str:
+    return type(error).__name__
+
+
+def _refused(sentence: str, code: int) -> None:
+    sentence = filled(sentence, code=code)
     raise (Unprocessable if code >= _PERMANENT else Unavailable)(sentence) from None
 
 

@@ -17,7 +17,7 @@ from idp.platform import tracing
 from idp.platform.errors import Unavailable, Unprocessable
 from idp.platform.notify import folder
 from idp.platform.runtime import Runtime
-from idp.platform.translation import N_
+from idp.platform.translation import N_, filled
 
 JOB = "notify.sms"
 TIMEOUT_SECONDS = 10.0
@@ -51,7 +51,7 @@ def check(sms_url: str) -> None:
     except ssl.SSLCertVerificationError:
         raise Unavailable("The gateway's certificate is not trusted.") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise Unavailable(f"The gateway did not answer ({type(error).__name__}).") from None
+        raise _no_answer(error) from None
 
 
 def _post(sms_url: str, payload: Mapping[str, Any]) -> None:
@@ -74,9 +74,9 @@ def _post(sms_url: str, payload: Mapping[str, Any]) -> None:
     except ssl.SSLCertVerificationError:
         raise Unavailable(N_("The gateway's certificate is not trusted.")) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise Unavailable(f"The gateway did not answer ({type(error).__name__}).") from None
+        raise _no_answer(error) from None
     if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        sentence = f"The gateway answers with status {status}."
+        sentence = filled(N_("The gateway answers with status %(status)s."), status=status)
         raise (Unprocessable if status in _FINAL else Unavailable)(sentence)
 
 
@@ -90,3 +90,8 @@ def _ask(url: SplitResult, body: bytes, headers: Mapping[str, str]) -> int:
 def _connection(url: SplitResult) -> http.client.HTTPConnection:
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     return kind(url.hostname or "", url.port, timeout=TIMEOUT_SECONDS)
+
+
+def _no_answer(error: Exception) -> Unavailable:
+    kind = type(error).__name__
+    return Unavailable(filled(N_("The gateway did not answer (%(error)s)."), error=kind))

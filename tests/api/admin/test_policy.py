@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import select
+from datetime import timedelta
 
+import pytest
+from sqlalchemy import select, update
+
+from idp.directory.users.models import User
+from idp.platform import clock as wall
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
+from idp.platform.sessions.models import BrowserSession
 from tests import protocol
 from tests.api import admin, center
 
@@ -28,6 +33,7 @@ FULL = {
 FLOOR = {**FULL, "second_factor": "optional"}
 """A policy of the platform under which its administrator goes on without a second factor."""
 NO_ONE = {"exempt_user_ids": None}
+ASIDE = {"sessions": None}
 EMPTY = {**dict.fromkeys(FULL), **NO_ONE}
 NOTHING = {
     **dict.fromkeys(FULL, 0),
@@ -38,6 +44,9 @@ NOTHING = {
     "device_days": 30,
 }
 ANY = {"If-Match": "*"}
+END = {"end_sessions": "true"}
+HOST = "127.0.0.1:8000"
+NAMES = ("plain", "has-both", "remembered", "later")
 PLATFORM = 1
 
 
@@ -83,12 +92,12 @@ def changes(session):
 
 
 def test_a_tenant_without_a_policy_requires_nothing(root, acme):
-    assert get(root, acme) == {**EMPTY, "required": NOTHING}
+    assert get(root, acme) == {**EMPTY, **ASIDE, "required": NOTHING}
 
 
 def test_what_was_put_is_read_and_recorded(root, session, acme):
     answered = put(root, acme, **FULL)
-    assert answered == {**FULL, **NO_ONE, "required": FULL}
+    assert answered == {**FULL, **NO_ONE, **ASIDE, "required": FULL}
     assert get(root, acme) == answered
     event = changes(session)[0]
     assert (event.target, event.tenant_id, event.user_id) == (f"tenant:{acme}", acme, root.user.id)
@@ -109,6 +118,7 @@ def test_what_is_missing_is_not_set_any_more(root, acme):
     put(root, acme, **FULL)
     assert put(root, acme, password_length=10) == {
         **EMPTY,
+        **ASIDE,
         "password_length": 10,
         "required": {**NOTHING, "password_length": 10},
     }
@@ -236,3 +246,71 @@ def test_an_administrator_of_a_tenant_has_its_policy_and_no_other(boss, session,
 def test_a_tenant_that_does_not_exist_is_not_found(root):
     for method, body in (("GET", None), ("PUT", FULL)):
         assert admin.send(root, method, path(99_999), body, headers=ANY).status_code == 404
+
+
+def test_sessions_below_a_tightened_policy_end_where_that_is_asked_for(root, session, acme, clock):
+    people = {name: protocol.add_person(session, name, tenant_ids=(acme,)) for name in NAMES}
+    elsewhere = protocol.add_person(session, "elsewhere")
+    protocol.add_authenticator(session, people["has-both"])
+    for name, person in people.items():
+        protocol.start_session(session, HOST, person, has_both=name == "has-both")
+    protocol.start_session(session, HOST, elsewhere)
+    session.execute(
+        update(User).where(User.username == "later").values(second_factor_asked_at=wall.now())
+    )
+    remembered = BrowserSession.user_id == people["remembered"].id
+    protocol.add_authenticator(session, people["remembered"])
+    session.execute(
+        update(BrowserSession)
+        .where(remembered)
+        .values(trusted_until=wall.now() + timedelta(days=9))
+    )
+    session.commit()
+
+    def end(**values):
+        body = {"second_factor": "required", "grace_days": 3, **values}
+        return admin.data(root, "PUT", path(acme), body, headers=ANY, **END)
+
+    def live():
+        session.rollback()
+        query = select(User.username).join(BrowserSession, BrowserSession.user_id == User.id)
+        return set(session.scalars(query.where(BrowserSession.ended_at.is_(None))))
+
+    # By itself it ends none.
+    assert put(root, acme, second_factor="required", grace_days=3)["sessions"] is None
+    kept = {"has-both", "remembered", "later", "elsewhere"}
+    assert live() >= kept | {"plain"}
+    assert end()["sessions"] == {"ended": 1, "remaining": 0}
+    assert kept <= live()
+    assert "plain" not in live()
+    (event,) = session.scalars(select(AuditEvent).where(AuditEvent.tag == Tag.SESSION_REVOKED))
+    assert event.details == {"user_id": people["plain"].id, "reason": "policy"}
+    assert event.tenant_id == acme
+    # The time for setting it up is over, devices are not remembered, and the level ends.
+    assert end(grace_days=0)["sessions"]["ended"] == 1
+    assert end(grace_days=0, device_days=0)["sessions"]["ended"] == 1
+    clock.shift(301)
+    assert end(grace_days=0, device_days=0, level_minutes=5)["sessions"]["ended"] == 1
+    # Never that of the caller, who lacks the level too, nor those of other organisations.
+    assert live() >= {"elsewhere"}
+    status, fields = admin.refused(root, "PUT", path(acme), {}, headers=ANY, end_sessions="perhaps")
+    assert (status, list(fields)) == (400, ["end_sessions"])
+
+
+def test_nobody_ends_sessions_of_people_out_of_reach_by_a_policy(boss, session, acme):
+    shared = protocol.add_person(session, "shared", tenant_ids=(1, acme))
+    own = protocol.add_person(session, "own", tenant_ids=(acme,))
+    for person in (shared, own):
+        protocol.start_session(session, HOST, person)
+    answered = admin.data(
+        boss,
+        "PUT",
+        path(acme),
+        {"second_factor": "required"},
+        headers=ANY,
+        **END,
+    )
+    assert answered["sessions"] == {"ended": 1, "remaining": 0}
+    session.rollback()
+    query = select(BrowserSession.user_id).where(BrowserSession.ended_at.is_not(None))
+    assert list(session.scalars(query)) == [own.id]

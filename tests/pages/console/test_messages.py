@@ -10,6 +10,7 @@ from idp.platform.audit.models import AuditEvent
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.notify import service as notify
+from idp.platform.translation import filled
 from tests.api.center import statements
 from tests.pages.browsing import HTML, readable, send
 
@@ -141,3 +142,26 @@ def test_the_number_of_statements_does_not_grow(client, session, root, runtime):
     with statements(runtime.engine) as many:
         assert client.get(PATH).status_code == 200
     assert len(many) == len(few) < 30
+
+
+def test_reasons_with_values_are_in_the_language_of_the_page(client, session, root):
+    before = leave(session, failed=True, error="The mail server refuses the mail with code 451.")
+    template = "The mail server refuses the mail with code %(code)s."
+    for error in (filled(template, code=554), filled("%(what)s is of another release.", what="It")):
+        leave(session)
+        taken = jobs.take(session, "notify", "worker")
+        assert taken is not None
+        jobs.give_up(session, taken, error)
+        session.commit()
+    found = [session.get_one(OutboxMessage, before + number) for number in range(3)]
+    assert [row.last_error for row in found][1:] == [
+        template % {"code": 554},
+        "It is of another release.",
+    ]
+    assert found[1].reason_parts == {"template": template, "values": {"code": 554}}
+    page = readable(client.get(PATH, headers={"Accept-Language": "zh-CN"}))
+    assert "邮件服务器拒收该邮件" in page
+    # What was stored before, and what this release has no translation for, stays readable.
+    assert "The mail server refuses the mail with code 451." in page
+    assert "It is of another release." in page
+    assert "with code 554" in readable(client.get(PATH))

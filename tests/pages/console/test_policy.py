@@ -17,7 +17,7 @@ from idp.directory.tenants.models import Tenant
 from idp.platform.audit.tags import Tag
 from tests.api.center import statements
 from tests.pages.browsing import HTML, csrf_token, events, readable, send
-from tests.protocol import add_person, add_role, add_tenant, sign_in
+from tests.protocol import add_person, add_role, add_tenant, sign_in, start_session
 
 READ = "ids4.ms.admin.policy.read"
 WRITE = "ids4.ms.admin.policy.write"
@@ -265,3 +265,24 @@ def test_a_change_needs_a_recent_sign_in(client, session, clock, boss, acme, scr
     answer = send(client, page, screen, typed_from(page))
     assert answer.location.startswith("/login?prompt=login")
     assert row_of(session, acme) is None
+
+
+def test_sessions_below_a_new_policy_are_shown_and_end_after_a_question(
+    client, session, boss, acme, screen
+):
+    ann, shared = add_person(session, "ann", tenant_ids=(acme,)), add_person(session, "shared")
+    for person in (ann, shared):
+        start_session(session, "127.0.0.1:8000", person)
+    answer = save(client, screen, second_factor="required")
+    note = "1 session is below the level that is required."
+    assert note in readable(client.get(answer.location))
+    assert note not in readable(client.get(screen))
+    asked = client.get(f"{screen}/sessions/end", headers=HTML)
+    assert "End 1 session?" in readable(asked)
+    done = send(client, asked, f"{screen}/sessions/end", {"count": "1"})
+    assert done.location == f"{screen}?ended=1"
+    page = readable(client.get(done.location))
+    assert "1 session was ended." in page
+    assert note not in page
+    (event,) = events(session, Tag.SESSION_REVOKED)
+    assert event.details == {"user_id": ann.id, "reason": "policy"}

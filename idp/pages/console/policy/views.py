@@ -9,11 +9,12 @@ from flask import request
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from idp.account import live_access, policy_sessions
 from idp.directory.policies import management as policies
 from idp.directory.policies.management import PolicyState
 from idp.directory.policies.rules import CHOICES, COMBINED
 from idp.directory.scopes import Scope
-from idp.pages.console import as_code, conflicts, layout, refusals, screens, trail
+from idp.pages.console import as_code, conflicts, counts, layout, refusals, screens, trail
 from idp.pages.console.gate import Pages, go
 from idp.pages.console.policy.forms import PolicyForm, data_of, in_words
 from idp.pages.console.workspaces import Workspace
@@ -65,6 +66,29 @@ def save(workspace: Workspace) -> Response:
     return go(workspace, "policy.index", notice="saved")
 
 
+@pages.get("/sessions/end", permission=WRITE)
+def confirm(workspace: Workspace) -> Response:
+    """Show how many sessions the policy does not admit any more, before they are ended."""
+    actor, tenant_id = workspace.confined_actor, _tenant_id(workspace)
+    return layout.page(
+        workspace,
+        "policy/end.html",
+        screen=screens.POLICY,
+        crumbs=[layout.Crumb(_("End sessions"))],
+        count=policy_sessions.count(database(), actor, tenant_id),
+        most=live_access.MOST_ENDED,
+    )
+
+
+@pages.post("/sessions/end", permission=WRITE, recent=True)
+def end(workspace: Workspace) -> Response:
+    """End as many of these sessions as were shown."""
+    actor, tenant_id = workspace.confined_actor, _tenant_id(workspace)
+    ended = policy_sessions.end(database(), actor, tenant_id, counts.confirmed())
+    database().commit()
+    return go(workspace, "policy.index", ended=ended)
+
+
 def _tenant_id(workspace: Workspace) -> int:
     return workspace.tenant_id or PLATFORM_TENANT_ID
 
@@ -104,12 +128,28 @@ def _page(
         required=_in_words(state.required),
         shortest=max(SHORTEST, state.required.password_length),
         is_saved=request.args.get("notice") == "saved",
+        ended=_ended(),
+        unmet=_unmet(workspace),
         may_write=workspace.may(WRITE),
         write=WRITE,
         code=as_code.of(as_code.Tab("curl", "curl", _curl(workspace))),
         events=trail.of(database(), f"tenant:{_tenant_id(workspace)}", EVENTS),
         **{"conflict": None, **context},
     )
+
+
+def _ended() -> int | None:
+    """Return how many sessions were ended, after it was done."""
+    number = request.args.get("ended", "")
+    is_number = number.isascii() and number.isdigit()
+    return min(int(number[:9]), live_access.MOST_ENDED) if is_number else None
+
+
+def _unmet(workspace: Workspace) -> int:
+    """Return how many sessions can be ended, after the policy was saved or some were ended."""
+    if not workspace.may(WRITE) or not request.args.keys() & {"notice", "ended"}:
+        return 0
+    return policy_sessions.count(database(), workspace.confined_actor, _tenant_id(workspace))
 
 
 def _in_words(policy: Any) -> dict[str, str]:
