@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0044"
-down_revision = "0035"
+down_revision = "0040"
 branch_labels = None
 depends_on = None
 

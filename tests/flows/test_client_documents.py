@@ -125,9 +125,10 @@ def test_an_issuer_lets_in_whom_its_policy_names(client, session, publisher):
     row.clients_by_document_blocked = [other.client_id]
     session.commit()
     assert UNKNOWN in refused(client, other)
-    row.clients_by_document_blocked = ["client.example"]
-    session.commit()
-    assert UNKNOWN in refused(client)
+    for blocked in (["client.example"], ["*.example"]):
+        row.clients_by_document_blocked = blocked
+        session.commit()
+        assert UNKNOWN in refused(client)
     assert len(publisher.asked) == 1  # nothing is fetched for those that are not let in
 
 
