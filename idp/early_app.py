@@ -16,11 +16,13 @@ from sqlalchemy.orm import Session
 
 from idp import runtime
 from idp.config import Settings
+from idp.directory.api_names import WELL_KNOWN
 from idp.directory.factors.passkeys import RELATED_ORIGINS
 from idp.directory.tenants import service as tenants
 from idp.oauth.declarations import EXTENSION as SERVER
-from idp.oauth.declarations import Endpoint
+from idp.oauth.declarations import Endpoint, Readers
 from idp.oauth.endpoints.gateway import GatewayVerify
+from idp.oauth.endpoints.protected_resource import ProtectedResource
 from idp.oauth.machine_door import MachineDoor
 from idp.oauth.server import offer
 from idp.platform import connections, logs, revisions
@@ -34,7 +36,7 @@ from idp.platform.web.routing import Route
 from idp.platform.web.traced_requests import TracedEntrance
 from idp.platform.web.visit import WSGI, Body, Environ, Start
 from idp.publishing.files import limits
-from idp.publishing.gateway.access import Gatekeeper
+from idp.publishing.gateway.access import Gatekeeper, is_published
 
 EXTENSION = "idp.behind"
 
@@ -122,11 +124,19 @@ def setup_health(app: Flask, _settings: Settings) -> None:
 def setup_doors(app: Flask, _settings: Settings) -> None:
     """Put the endpoints of the protocol in front of Flask."""
     verify = Endpoint("/gateway/verify", ("GET",), GatewayVerify(Gatekeeper()), needs_host=False)
-    server = app.extensions[SERVER] = offer(verify)
+    metadata = Endpoint(
+        WELL_KNOWN,
+        ("GET",),
+        ProtectedResource(is_published),
+        readers=Readers.ANYBODY,
+        has_paths_below=True,
+    )
+    server = app.extensions[SERVER] = offer(verify, metadata)
     endpoints = server.endpoints.values()
     traits = Traits(
         hostless=HOSTLESS | {one.path for one in endpoints if not one.needs_host},
         canonical=frozenset(one.path for one in endpoints if one.is_canonical),
+        at_any_host=tuple(one.path for one in endpoints if one.has_paths_below),
         everywhere=frozenset({RELATED_ORIGINS}),
         uploads=limits.UPLOADS,
         files=limits.FILES,

@@ -136,6 +136,7 @@ def add_api(
     user_claims: Sequence[str] = (),
     properties: Mapping[str, str] | None = None,
     tenant_id: int | None = None,
+    **fields: Any,
 ) -> ApiResource:
     """Register an API with scopes."""
     api = resources.create_api(
@@ -146,6 +147,7 @@ def add_api(
             user_claims=user_claims,
             properties=properties or {},
             tenant_id=tenant_id,
+            **fields,
         ),
     )
     session.commit()

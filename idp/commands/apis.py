@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
@@ -10,11 +11,13 @@ from sqlalchemy.orm import Session
 from idp.commands import opening, output
 from idp.commands.command import Group
 from idp.commands.options import ID, pairs
+from idp.directory import api_names
 from idp.directory.actor import OPERATOR
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource
 from idp.directory.resources.service import NewApi, NewScope
 from idp.directory.seeding import service as seeding
+from idp.oauth.endpoints import protected_resource
 from idp.platform.errors import BadRequest, NotFound
 
 
@@ -37,10 +40,21 @@ def api() -> None:
     multiple=True,
     help="Claim about the person in tokens for this API, for example role or permission.",
 )
+@click.option(
+    "--default-scope",
+    "default_scopes",
+    multiple=True,
+    help="Scope of a request that names the API by `resource` and no scope.",
+)
+@click.option(
+    "--open-to-strangers",
+    is_flag=True,
+    help="Applications that nobody registered may ask for its scopes.",
+)
 @click.option("--tenant", "tenant_id", type=ID, help="Only clients of this tenant may call it.")
 @output.json_option
 def add(*, name: str, scopes: tuple[str, ...], as_json: bool, **fields: Any) -> None:
-    """Add an API; its name is the audience (`aud`) of its tokens."""
+    """Add an API; its name or address is the audience (`aud`) of its tokens."""
     with opening.open_session() as session:
         administrator = seeding.find_administrator(session)
         new = NewApi(
@@ -110,22 +124,68 @@ def secret(*, name: str, value: str | None, description: str | None, as_json: bo
     output.show({"api": name, "api_secret": clear}, as_json=as_json)
 
 
-@api.command(example="idp api change orders --set permission_format=text")
+@api.command(
+    example="idp api change https://mcp.example.com/mcp --default-scope mcp.read"
+    " --set signing_alg=ES256"
+)
 @click.argument("name")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Setting to store.")
 @click.option("--unset", multiple=True, metavar="NAME", help="Setting to remove.")
+@click.option(
+    "--default-scope",
+    "default_scopes",
+    multiple=True,
+    help="Scope of a request that names the API by `resource` and no scope; replaces all.",
+)
+@click.option("--no-default-scopes", is_flag=True, help="Such a request gets no scope.")
+@click.option(
+    "--open-to-strangers/--closed-to-strangers",
+    default=None,
+    help="Whether applications that nobody registered may ask for its scopes.",
+)
 @output.json_option
-def change(*, name: str, settings: tuple[str, ...], unset: tuple[str, ...], as_json: bool) -> None:
+def change(
+    *,
+    name: str,
+    settings: tuple[str, ...],
+    unset: tuple[str, ...],
+    no_default_scopes: bool,
+    as_json: bool,
+    **fields: Any,
+) -> None:
     """Change settings of an API: `permission_format`, `signing_alg` or notes of your own."""
-    if not settings and not unset:
+    values = {field: value for field, value in fields.items() if value not in {None, ()}}
+    if no_default_scopes:
+        values["default_scopes"] = ()
+    if not settings and not unset and not values:
         raise BadRequest("Name at least one change.")
     with opening.open_session() as session:
         row = _get(session, name)
         kept = {found.key: found.value for found in row.properties if found.key not in unset}
         resources.set_properties(session, row, kept | pairs(settings))
+        resources.change_api(session, OPERATOR, row.id, None, **values)
         session.commit()
         value = _described(_get(session, name))
     output.show(value, as_json=as_json)
+
+
+@api.command(example="idp api metadata https://mcp.example.com/mcp > oauth-protected-resource.json")
+@click.argument("name")
+def metadata(*, name: str) -> None:
+    """Print the metadata (RFC 9728) that the server of an API publishes.
+
+    APIs at our hosts and at our gateway need no copy: it is served there.
+    """
+    with opening.open_session() as session:
+        row = _get(session, name)
+        where = api_names.metadata_url(row.name)
+        if where is None:
+            raise BadRequest(f"{row.name} is not named by the address that it is called at.")
+        value = protected_resource.describe(session, row.name)
+    if value is None:
+        raise BadRequest(f"The API {row.name} or its tenant is disabled.")
+    click.echo(json.dumps(value, indent=2))
+    click.echo(f"To be served at {where}", err=True)
 
 
 def _get(session: Session, name: str) -> ApiResource:
@@ -141,6 +201,8 @@ def _described(row: ApiResource) -> dict[str, Any]:
         "display_name": row.display_name,
         "enabled": row.enabled,
         "scopes": [scope.name for scope in row.scopes],
+        "default_scopes": row.default_scopes or [],
+        "open_to_strangers": row.open_to_strangers,
         "user_claims": [claim.type for claim in row.user_claims],
         "tenant": row.tenant_id,
     }

@@ -32,6 +32,10 @@ class Scope(StrEnum):
 
     ADMIN_ALL = "ids4.ms.admin.all", "Administration: everything"
 
+    ADMIN_APIS_ALL = "ids4.ms.admin.apis.all", "Administration: everything about who may call APIs"
+    ADMIN_APIS_READ = "ids4.ms.admin.apis.read", "Administration: read who may call APIs"
+    ADMIN_APIS_WRITE = "ids4.ms.admin.apis.write", "Administration: change who may call APIs"
+
     ADMIN_AUDIT_ALL = "ids4.ms.admin.audit.all", "Administration: everything about the audit log"
     ADMIN_AUDIT_READ = "ids4.ms.admin.audit.read", "Administration: read and export the audit log"
 

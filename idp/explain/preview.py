@@ -19,6 +19,7 @@ from idp.oauth.access_tokens import ACCESS_TOKEN_TYPE
 from idp.oauth.authorization import checks, code_grants
 from idp.oauth.authorization.decide import ToPage, decide
 from idp.oauth.authorization.validated import Approved, ValidatedRequest
+from idp.oauth.checks import resource
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.endpoints.token import find_grant
@@ -100,7 +101,7 @@ async def _for_person(recorder: Recorder, wish: Wish, user: User) -> Preview:
     person = Person(*(getattr(user, field.name) for field in fields(Person)))
     standing = StandingGrant(grant, person, wish.tenant.name)
     granted = scopes.retain(wish.client, grant.scopes)
-    narrowed = scopes.narrow(granted, (), wish.issuer.url, within=grant.resources)
+    narrowed = resource.narrow(granted, (), wish.issuer.url, within=grant.resources)
     request = _token_request(wish, AUTHORIZATION_CODE)
     own = GrantRequest(request, recorder, wish.client, Parameters(()), _holder(wish.client))
     await issuing.issue(own, standing, granted, narrowed, nonce=None)

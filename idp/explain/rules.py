@@ -118,7 +118,10 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         # Scopes
         "checks.scope.recognize": Check("Scopes that there are", "RFC 6749 3.3"),
         "checks.scope.validate": Check("Scopes of the client", "RFC 6749 3.3"),
-        "checks.scope.narrow": Check("Resources", "RFC 8707 2"),
+        "checks.resource.read": Check("Form of resources", "RFC 8707 2"),
+        "checks.resource.narrow": Check("Resources", "RFC 8707 2.2"),
+        "checks.resource._check_known": Check("Resources", "RFC 8707 2"),
+        "access_tokens._algorithm": Check("One signature for all resources", "RFC 8707 2.2"),
         # Grants
         "checks.pkce.prove": Check("PKCE verifier", "RFC 7636 4.6, RFC 9700 4.8.2"),
         "grants.authorization_code.answer": Check("Authorization code", "RFC 6749 4.1.3"),

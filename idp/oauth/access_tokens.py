@@ -23,7 +23,7 @@ from idp.oauth.models import Grant, ReferenceToken, RevokedToken
 from idp.oauth.signed_tokens import MAX_TOKEN_LENGTH, authentication, sign_within
 from idp.platform import clock
 from idp.platform.db import AtomicWrite, count_hits, insert, new_row
-from idp.platform.errors import InvalidDpopProof, InvalidToken
+from idp.platform.errors import InvalidDpopProof, InvalidToken, OAuthError
 from idp.platform.issuer import Issuer
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import digest, random_token
@@ -84,7 +84,7 @@ async def issue_access_token(  # noqa: PLR0913 - each by its name
         raise InvalidDpopProof("An API of these scopes requires a DPoP proof")
     now = clock.timestamp()
     expiry = now + (lifetime or client.access_token_lifetime)
-    audience = [api.name for api in apis]
+    audience = list(scopes.audience) or [api.name for api in apis]
     if scopes.for_issuer or not audience:
         audience.append(issuer.url)
     claims: dict[str, Any] = {
@@ -119,9 +119,25 @@ async def issue_access_token(  # noqa: PLR0913 - each by its name
 
     if client.access_token_is_reference:
         return await _keep(storage, client, within(access.BUDGET_BYTES), standing)
-    alg = (apis[0].signing_alg if len(apis) == 1 else None) or client.signing_alg
     keys = await storage.look_up(signer.keys)
+    alg = _algorithm(client, scopes, keys.default_algorithm)
     return sign_within(keys, within, alg=alg, typ=ACCESS_TOKEN_TYPE)
+
+
+def _algorithm(client: ClientView, scopes: ValidatedScopes, default: str) -> str:
+    """Return the algorithm of a JWT: the one that all of its APIs ask for.
+
+    Where they differ and were named, one JWT cannot be for all of them: `invalid_target`. Else it
+    is signed as the client's other tokens are.
+    """
+    own = client.signing_alg or default
+    wanted = {api.signing_alg or own for api in scopes.apis}
+    if len(wanted) == 1:
+        return wanted.pop()
+    if wanted and scopes.audience:
+        message = "Tokens for these resources are signed differently: ask for one at a time"
+        raise OAuthError(message, code="invalid_target")
+    return own
 
 
 def new_token_id(runtime: Runtime, grant: HeldGrant) -> str:

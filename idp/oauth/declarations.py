@@ -54,6 +54,8 @@ class Endpoint:
     """Whether an issuer has it, where that is a matter of its configuration."""
     is_canonical: bool = False
     """Whether it exists only at the host that the issuer is named after."""
+    has_paths_below: bool = False
+    """Whether it answers for all paths below its own too, and at any host."""
 
 
 @dataclass(frozen=True, slots=True)

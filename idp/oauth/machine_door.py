@@ -44,13 +44,25 @@ class MachineDoor:
             for path, endpoint in server.endpoints.items()
             if endpoint.answer is not None
         }
+        self._below = tuple(
+            (f"{endpoint.path}/", endpoint)
+            for endpoint in self._endpoints.values()
+            if endpoint.has_paths_below
+        )
 
     def start(
         self, request: Request, storage: Callable[[], Storage]
     ) -> Coroutine[Any, Any, Sent | None] | None:
         """Return the coroutine that answers a request for an endpoint; None for anything else."""
-        endpoint = self._endpoints.get(request.path)
+        endpoint = self._find(request.path)
         return None if endpoint is None else self._serve(endpoint, request, storage())
+
+    def _find(self, path: str) -> Endpoint | None:
+        """Return the endpoint that answers for a path."""
+        found = self._endpoints.get(path)
+        if found is None:
+            found = next((one for prefix, one in self._below if path.startswith(prefix)), None)
+        return found
 
     def _serve(
         self, endpoint: Endpoint, request: Request, storage: Storage
@@ -66,7 +78,7 @@ class MachineDoor:
 
     def _answer_on_thread(self, request: Request, environ: Environ) -> Sent:
         storage = SessionStorage(self._entrance.runtime.sessions(), commits=True)
-        endpoint = self._endpoints.get(request.path)
+        endpoint = self._find(request.path)
         if endpoint is not None and not endpoint.has_pages:
             sent = complete(self._serve(endpoint, request, storage))
             if sent is not None:
@@ -84,7 +96,7 @@ class MachineDoor:
 
     async def _handle(self, endpoint: Endpoint, visit: Visit) -> Answer | None:
         """Answer by an endpoint, so that the page that asked may read answers and refusals."""
-        visit.endpoint = visit.path
+        visit.endpoint = endpoint.path
         try:
             answer = await self._answer(endpoint, visit)
         except Problem as problem:
@@ -112,6 +124,8 @@ class MachineDoor:
             message = "This host is not served here"
             raise OAuthError(message)
         request = self._protocol_request(method, visit, issuer)
+        if endpoint.has_paths_below:
+            request.host_url = self._host_url(visit)
         assert endpoint.answer is not None  # noqa: S101 - the others are not among ours
         try:
             response = await endpoint.answer(request, visit.storage)
@@ -144,12 +158,15 @@ class MachineDoor:
             request.certificate = visit.certificates.certificate(headers)
         if visit.alias or "HTTP_DPOP" in headers:
             scheme = self._entrance.runtime.settings.scheme
-            request.host_url = f"{scheme}://{visit.alias}{visit.host}"
+            request.host_url = self._host_url(visit)
             request.is_alias = bool(visit.alias)
             request.proof = headers.get("HTTP_DPOP")
             if visit.is_proxied and request.proof is not None:
                 request.passed_on = _passed_on(headers, scheme, request.certificate)
         return request
+
+    def _host_url(self, visit: Visit) -> str:
+        return f"{self._entrance.runtime.settings.scheme}://{visit.alias}{visit.host}"
 
     @staticmethod
     async def _origins(storage: Storage) -> Collection[str]:

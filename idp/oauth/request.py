@@ -73,7 +73,8 @@ class ProtocolRequest:
     proof: str | None = None
     """Header `DPoP`."""
     host_url: str = ""
-    """Scheme and host that the request was sent to; known where there is a proof or `is_alias`."""
+    """Scheme and host that the request was sent to; known where there is a proof or `is_alias`, and
+    where an endpoint has paths below it."""
     is_alias: bool = False
     """Whether it was sent to the host at which clients are asked for certificates."""
     certificate: bytes | None = None

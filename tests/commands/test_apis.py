@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from idp.directory.actor import OPERATOR
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResourceOwner
 from idp.platform.runtime import Runtime
+from tests import protocol
 
 Run = Callable[..., Result]
 RunJson = Callable[..., Any]
@@ -22,6 +24,8 @@ ORDERS = {
     "display_name": "Orders",
     "enabled": True,
     "scopes": ["orders.read", "orders.write"],
+    "default_scopes": [],
+    "open_to_strangers": False,
     "user_claims": ["role"],
     "tenant": None,
 }
@@ -103,3 +107,37 @@ def test_settings_are_changed_each_by_itself(idp: Run, idp_json: RunJson, sessio
     refused = idp(*change, "--set", "permission_format=xml", code=1).stderr
     assert "must be one of array, text" in refused
     assert "Name at least one change." in idp(*change, code=1).stderr
+
+
+def test_an_api_named_by_its_address_is_found_in_any_spelling(
+    idp: Run, idp_json: RunJson, session: Session
+) -> None:
+    name = "https://mcp.example/mcp"
+    made = idp_json(
+        *("api", "add", name, "--name", "Tools", "--scope", "mcp.read", "--scope", "mcp.write"),
+        *("--default-scope", "mcp.read", "--open-to-strangers"),
+    )
+    assert (made["default_scopes"], made["open_to_strangers"]) == (["mcp.read"], True)
+    other = "HTTPS://MCP.example:443/mcp"
+    assert idp_json("api", "show", other) == made
+    change = ("api", "change", other)
+    many = idp_json(*change, "--default-scope", "mcp.write", "--default-scope", "mcp.read")
+    assert (many["default_scopes"], many["open_to_strangers"]) == (["mcp.write", "mcp.read"], True)
+    closed = idp_json(*change, "--no-default-scopes", "--closed-to-strangers")
+    assert (closed["default_scopes"], closed["open_to_strangers"]) == ([], False)
+    printed = idp("api", "metadata", other)
+    assert json.loads(printed.stdout) == {
+        "resource": name,
+        "authorization_servers": ["http://127.0.0.1:8000"],
+        "scopes_supported": ["mcp.read", "mcp.write"],
+        "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": ["ES256", "PS256", "EdDSA"],
+        "dpop_bound_access_tokens_required": False,
+        "resource_name": "Tools",
+    }
+    assert "https://mcp.example/.well-known/oauth-protected-resource/mcp" in printed.stderr
+    assert "not named by the address" in idp("api", "metadata", "ids4.ms", code=1).stderr
+    tenant_id = protocol.add_tenant(session, hosts=["acme.example"])
+    protocol.add_api(session, "https://acme.example/mcp", [], tenant_id=tenant_id)
+    of_acme = json.loads(idp("api", "metadata", "https://acme.example/mcp").stdout)
+    assert of_acme["authorization_servers"] == ["http://acme.example"]

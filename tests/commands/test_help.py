@@ -19,7 +19,7 @@ from idp.commands.command import Command
 
 pytestmark = pytest.mark.no_database
 
-NOT_JSON = {"serve", "worker", "openapi", "completion"}
+NOT_JSON = {"serve", "worker", "openapi", "completion", "api metadata"}
 """They run until they are stopped, or print a document of their own."""
 
 
@@ -79,6 +79,7 @@ def test_the_verbs_are_one_vocabulary() -> None:
     own = {
         *("disable", "enable", "unlock", "password", "secret", "scope", "retry"),
         *("rotate", "revoke", "rewrap", "reset", "copy", "factors", "prepare", "recover"),
+        "metadata",
     }
     assert {path.split()[-1] for path in COMMANDS if " " in path} <= common | own
 

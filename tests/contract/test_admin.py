@@ -12,7 +12,7 @@ pytestmark = pytest.mark.no_database
 def test_every_operation_says_who_may_call_and_how_it_is_refused():
     document = serve("admin")
     found = operations(document)
-    assert len(found) == 116
+    assert len(found) == 119
     for name, (method, path, operation) in found.items():
         assert path.startswith("/admin/v1/"), name
         assert operation["x-client-scope"] == operation["x-user-permission"] is not None, name

@@ -146,6 +146,19 @@ def test_a_call_reaches_the_service_with_who_calls(orders, world):
     assert (status, content["method"], content["body"]) == (200, "POST", "a=1" * 1000)
 
 
+def test_the_gateway_has_the_metadata_of_what_is_published(session, orders, world):
+    clients.set_scopes(session, clients.get(session, "robot"), [])
+    name = f"http://127.0.0.1:{world.port}/orders"
+    resources.change_api(session, OPERATOR, orders.id, None, name=name)
+    path = "/.well-known/oauth-protected-resource"
+    assert orders.publish()["code"] == 200
+    status, content = world.call(f"{path}/orders")
+    assert (status, content["resource"]) == (200, name)
+    assert world.call(f"{path}/orders/x")[0] == 404
+    assert world.call(f"{path}/orders", "POST", b"")[0] == 405
+    assert world.call(path)[0] == 404
+
+
 def test_forged_identities_do_not_reach_the_service(orders, world):
     assert orders.publish()["code"] == 200
     forged = [
@@ -174,7 +187,7 @@ def test_who_may_not_call_does_not_reach_the_service(session, client, orders, wo
     orders.publish(scope="orders.write")
     site.fetched.clear()
     status, content = World(world.port).call("/orders/")
-    assert (status, content["challenge"]) == (401, 'Bearer realm="idp"')
+    assert (status, content["challenge"]) == (401, 'Bearer realm="idp", scope="orders.write"')
     assert world.call("/orders/", token="x")[0] == 401
     status, content = world.call("/orders/")
     assert (status, content["error"]) == (403, "insufficient_scope")

@@ -14,6 +14,7 @@ from idp.directory.actor import OPERATOR
 from idp.directory.bundles import applying
 from idp.directory.bundles import service as bundles
 from idp.directory.clients import service as clients
+from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource, ApiResourceProperty
 from idp.directory.users.models import User
 from idp.platform import cache
@@ -129,7 +130,6 @@ def test_any_host_is_served(new_client, gate, machine):
 
 
 def test_a_token_of_another_issuer_of_ours_is_known(session, new_client, site, mary, orders):
-    from idp.directory.resources import service as resources
     from tests.gateway.conftest import Orders
     from tests.gateway.sites import description
 
@@ -164,6 +164,40 @@ def test_without_a_good_token_nobody_passes(gate, machine):
     assert basic.status_code == 401
     assert gate.ask(machine, method="POST").status_code == 405
     assert gate.ask(machine, method="HEAD").status_code == 200
+
+
+def test_a_refusal_says_where_the_api_is_described(session, client, gate, published):
+    api = session.get_one(ApiResource, int(gate.api))
+    spec = resources.spec_of(api, None, name="https://api.example/orders")
+    resources.replace_api(session, OPERATOR, replace(spec, default_scopes=["orders.read"]))
+    session.commit()
+    url = "https://api.example/.well-known/oauth-protected-resource/orders"
+    protocol.add_api(session, "other", ["other.read"])
+    app = protocol.register_machine(session, "stranger", ["other.read"])
+    foreign = protocol.machine_token(client, app).get_json()["access_token"]
+    metadata = f'resource_metadata="{url}", scope="orders.read"'
+    # RFC 9728 5.1; RFC 6750 3.1: no error code when no authentication was tried.
+    assert gate.ask().headers["WWW-Authenticate"] == f'Bearer realm="idp", {metadata}'
+    for token in ("x", foreign):
+        answer = gate.ask(token)
+        assert error(answer) == (401, "invalid_token")
+        assert answer.headers["WWW-Authenticate"] == (
+            f'Bearer realm="idp", error="invalid_token", {metadata}'
+        )
+    document = client.get("/.well-known/oauth-protected-resource/orders", base_url=url)
+    assert document.get_json()["resource"] == "https://api.example/orders"
+    app = protocol.register_machine(session, "reader", ["orders.read"], tenant_id=1)
+    token = protocol.machine_token(client, app).get_json()["access_token"]
+    assert gate.ask(token).status_code == 200
+    assert published.publish(scope="orders.write")["code"] == 200
+    answer = gate.ask(token)
+    assert error(answer) == (403, "insufficient_scope")
+    assert answer.headers["WWW-Authenticate"] == (
+        'Bearer realm="idp", error="insufficient_scope", scope="orders.write",'
+        f' resource_metadata="{url}"'
+    )
+    assert 'scope="orders.write orders.read"' in gate.ask().headers["WWW-Authenticate"]
+    assert "WWW-Authenticate" not in gate.ask(token, api="none").headers
 
 
 def test_an_id_token_and_a_token_for_another_api_are_refused(session, client, gate):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from idp.api.admin import (
+    apis,
     audit,
     branding,
     bundles,
@@ -35,6 +36,7 @@ from idp.api.blueprints import nested
 MODULES = (
     overview,
     clients,
+    apis,
     registrationtokens,
     users,
     factors,

@@ -41,6 +41,7 @@ stands for the platform: whoever holds the permission there sees the rows of all
 MODULES = {
     "overview": Text("Figures by day", "统计数据"),
     "clients": Text("OAuth clients and their secrets", "客户端及其密钥"),
+    "apis": Text("Who may ask for what of APIs", "API 的开放范围"),
     "users": Text("Users of all tenants", "账号"),
     "factors": Text("Second factors of users", "两步验证"),
     "sessions": Text("Browser sessions of users", "登录会话"),
@@ -109,7 +110,21 @@ _MENUS = Text(
     "该租户及平台的应用；平台的应用在租户 1 中修改。",
 )
 
+_APIS = Text(
+    "APIs of the tenant; in tenant 1, with the permission at the platform, of all tenants.",
+    "该租户的 API；租户 1 且在平台拥有权限时为所有租户的 API。",
+)
+
 OPERATIONS: dict[str, tuple[Text, ...]] = {
+    "apis-list": (Text("List APIs", "查询 API 列表"), _APIS),
+    "apis-get": (Text("Read an API", "查看 API"), _APIS),
+    "apis-change": (
+        Text("Change who may ask for what of an API", "修改 API 的开放范围"),
+        Text(
+            "What is not sent stays. An API of the product itself is never open (422).",
+            "未传入的字段保持不变。系统内置的 API 不能开放（422）。",
+        ),
+    ),
     "overview-get": (
         Text("Read figures by day", "查看每日统计数据"),
         Text(
@@ -729,6 +744,9 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
 
 SCHEMAS = {
     "Problem": PROBLEM,
+    "Api": Text("An API.", "API。"),
+    "ApiPage": Text("A page of APIs.", "一页 API。"),
+    "ApiChange": Text("What changes of an API.", "API 的修改内容。"),
     "Overview": Text("Figures by day.", "每日统计数据。"),
     "DayFigures": Text("What happened on a day.", "某一天的统计数据。"),
     "TokenFigures": Text("Tokens of people by grant type.", "按授权类型统计的用户令牌数。"),
@@ -870,6 +888,41 @@ MEMBERS = {
     "created_at": Text("When it was created.", "创建时间。"),
     "If-Match": Text(
         "ETag of the state that the change is meant for, or `*`.", "修改所针对的 ETag，或 `*`。"
+    ),
+    # APIs
+    "apis-list.name": Text(
+        "Only the API of this name. Of an address, any spelling that tokens can be asked for by.",
+        "只查询该名称的 API；名称为地址时，接受令牌请求中可用的任何写法。",
+    ),
+    "Api.name": Text(
+        "Its name, the audience of its tokens: a word, or the address that it is called at.",
+        "名称，即令牌的受众：一个名称，或 API 的调用地址。",
+    ),
+    "Api.display_name": Text("Name shown to people; null: none.", "显示名称；null 表示无。"),
+    "Api.tenant": Text(
+        "Tenant that it belongs to; null: the platform.", "所属租户；null 表示平台。"
+    ),
+    "Api.enabled": Text("Whether tokens are issued for it.", "是否签发其令牌。"),
+    "Api.scopes": Text("Its scopes.", "其 scope。"),
+    "Api.default_scopes": Text(
+        "Those that a request gets which names the API by `resource` and no `scope`.",
+        "请求用 `resource` 指定此 API 而未传 `scope` 时授予的 scope。",
+    ),
+    "ApiChange.default_scopes": Text(
+        "Those that a request gets which names the API by `resource` and no `scope`; scopes of the API.",
+        "请求用 `resource` 指定此 API 而未传 `scope` 时授予的 scope，须为此 API 的 scope。",
+    ),
+    "Api.open_to_strangers": Text(
+        "Whether applications that nobody registered may ask for its scopes.",
+        "未经登记的应用是否可以申请其 scope。",
+    ),
+    "ApiChange.open_to_strangers": Text(
+        "Whether applications that nobody registered may ask for its scopes.",
+        "未经登记的应用是否可以申请其 scope。",
+    ),
+    "metadata_url": Text(
+        "Where its metadata is (RFC 9728), if it is served here; null: its name is no address.",
+        "其元数据地址（RFC 9728，由本系统提供时）；null 表示名称不是地址。",
     ),
     # Overview
     "overview-get.days": Text("Number of days, up to today.", "截至今天的天数。"),

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from idp.directory import product
+from idp.directory import api_names, product
 from idp.directory.clients import addresses, profiles
 from idp.directory.clients.addresses import Rules
 from idp.directory.clients.models import Client
@@ -192,7 +192,7 @@ def check_client_id(session: Session, client_id: str, tenant_id: int | None) -> 
         )
     if session.scalar(select(Client.id).where(Client.client_id == client_id)) is not None:
         raise Conflict(N_("This client id is taken."), fields={"client_id": [N_("taken")]})
-    if session.scalar(select(ApiResource.id).where(ApiResource.name == client_id)):
+    if api_names.find_equal(session, ApiResource.name, [client_id]) is not None:
         # Clients and APIs call the introspection endpoint by name, and both are audiences.
         raise Conflict(
             N_("This name is already used by an API."), fields={"client_id": [N_("taken")]}
@@ -202,7 +202,7 @@ def check_client_id(session: Session, client_id: str, tenant_id: int | None) -> 
 
 def is_issuer(session: Session, name: str) -> bool:
     """Return whether a name is the address of an issuer, the audience of its own tokens."""
-    address = name.rstrip("/").lower()
+    address = api_names.identity(name.rstrip("/")).lower()
     if address == runtime.of(session).settings.public_url:
         return True
     try:

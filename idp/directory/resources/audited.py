@@ -16,8 +16,9 @@ _SCOPE = ("display_name", "description", "required", "emphasize", "show_in_disco
 def of_api(api: ApiResource) -> State:
     """Return the fields and lists of an API."""
     return {
-        **_fields(api, ("enabled", *_TEXTS)),
+        **_fields(api, ("enabled", *_TEXTS, "open_to_strangers")),
         **_of_scopes(api.scopes),
+        "default_scopes": Rows({name: name for name in api.default_scopes or ()}),
         "user_claims": Rows({row.id: row.type for row in api.user_claims}),
         "properties": Rows({row.id: (row.key, row.value) for row in api.properties}),
         "secrets": Rows(

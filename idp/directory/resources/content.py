@@ -60,6 +60,9 @@ class ApiSpec:
     scopes: Sequence[ScopeRow] | None = None
     user_claims: Sequence[ClaimRow] | None = None
     properties: Sequence[PropertyRow] | None = None
+    default_scopes: Sequence[str] | None = None
+    open_to_strangers: bool | None = None
+    """None: it stays as it is."""
     id: int = 0
     concurrency_stamp: str | None = None
     """Stamp of the state that was read; None: not compared."""

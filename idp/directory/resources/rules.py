@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from idp.directory import api_names
 from idp.directory.applications.models import Application
 from idp.directory.clients import rules as clients
 from idp.directory.clients.models import Client, ClientScope
@@ -44,8 +45,13 @@ def lock_names(session: Session) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_NAMES_LOCK})")
 
 
-def check_api_name(session: Session, name: str, tenant_id: int | None) -> None:
-    """Refuse a name that another audience has; call `lock_names` before."""
+def check_api_name(
+    session: Session, name: str, tenant_id: int | None, *, own: str | None = None
+) -> None:
+    """Refuse a name that another audience has, in any spelling; call `lock_names` before.
+
+    `own` is the name that the API has so far.
+    """
     if not _NAME.fullmatch(name) or name.isdigit():
         raise BadRequest.at(
             "name",
@@ -54,17 +60,33 @@ def check_api_name(session: Session, name: str, tenant_id: int | None) -> None:
                 " and not only digits."
             ),
         )
+    if not api_names.may_be_given(name):
+        raise BadRequest.at(
+            "name", N_("An address must have a host, and no user, query or fragment.")
+        )
     _refuse_platform_name("name", name, tenant_id)
     if clients.is_issuer(session, name):
         # The issuer's own address is the audience of userinfo.
         raise BadRequest.at("name", N_("The address of an issuer cannot be the name of an API."))
-    if session.scalar(select(ApiResource.id).where(ApiResource.name == name)):
-        raise taken("name", name)
-    if session.scalar(select(Client.id).where(Client.client_id == name)):
+    others = () if own is None else (ApiResource.name != own,)
+    found = api_names.find_equal(session, ApiResource.name, [name], *others)
+    if found is not None:
+        raise taken("name", found)
+    if api_names.find_equal(session, Client.client_id, [name]) is not None:
         # Both call the introspection endpoint by name; both are audiences.
         raise Conflict(
             N_("This name is already used by a client."),
             fields={"name": ["This name is already used by a client."]},
+        )
+
+
+def check_open(api: ApiResource) -> None:
+    """Refuse to open what the product itself needs to applications that nobody registered."""
+    names = (api.name, *(scope.name for scope in api.scopes))
+    if api.open_to_strangers and any(name.casefold().startswith(RESERVED_PREFIX) for name in names):
+        raise Unprocessable.at(
+            "open_to_strangers",
+            N_("This API is built in: applications that nobody registered may not call it."),
         )
 
 

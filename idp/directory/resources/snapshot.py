@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, selectinload
 
-from idp.directory import child_texts
+from idp.directory import api_names, child_texts
 from idp.directory.product import DPOP_REQUIRED
 from idp.directory.resources.models import (
     ApiResource,
@@ -42,6 +42,8 @@ class ApiView:
 
     row_id: int
     name: str
+    identity: str
+    """Equal for all spellings of the name."""
     tenant_id: int | None
     user_claims: frozenset[str]
     permission_as_text: bool
@@ -86,6 +88,18 @@ class Published:
 
     scopes: tuple[str, ...]
     claims: tuple[str, ...]
+    addresses: tuple[str, ...]
+    """Those of APIs that applications may ask for which nobody registered."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """What its metadata says of an API."""
+
+    api: ApiView
+    title: str | None
+    scopes: tuple[str, ...]
+    """Those that discovery shows, sorted."""
 
 
 _API = (
@@ -180,6 +194,21 @@ def find_api(session: Session, name: str) -> ApiView | None:
     return _api_views(session, {row.api_id: row}, texts)[row.api_id]
 
 
+def describe(session: Session, name: str) -> Described | None:
+    """Read what metadata says of an enabled API, named in any spelling."""
+    found = api_names.find_equal(session, ApiResource.name, [name], ApiResource.enabled)
+    api = None if found is None else find_api(session, found)
+    if api is None:
+        return None
+    title = session.scalar(select(ApiResource.display_name).where(ApiResource.id == api.row_id))
+    scopes = session.scalars(
+        select(ApiScope.name)
+        .where(ApiScope.api_resource_id == api.row_id, ApiScope.show_in_discovery_document)
+        .order_by(ApiScope.name)
+    )
+    return Described(api, title, tuple(scopes))
+
+
 def published(session: Session, tenant_id: int) -> Published:
     """Read the scopes and claims that an issuer's discovery document names."""
     reach = tenant_id
@@ -204,9 +233,19 @@ def published(session: Session, tenant_id: int) -> Published:
         .order_by(ApiScope.name)
     ).all()
     claims = {claim.type for row in identities for claim in row.user_claims}
+    names = session.scalars(
+        select(ApiResource.name)
+        .where(
+            ApiResource.enabled,
+            ApiResource.open_to_strangers,
+            _in_reach(ApiResource.tenant_id, reach),
+        )
+        .order_by(ApiResource.name)
+    )
     return Published(
         scopes=(*(row.name for row in identities), "offline_access", *scopes),
         claims=tuple(sorted(claims | {"sub"})),
+        addresses=tuple(name for name in names if api_names.is_web_address(name)),
     )
 
 
@@ -268,6 +307,7 @@ def _api_views(
         views[api_id] = ApiView(
             api_id,
             row.api_name,
+            api_names.identity(row.api_name),
             row.api_tenant_id,
             _types(texts, "api_claims", api_id),
             properties.get("permission_format") == "text",

@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
+from idp.directory import api_names
 from idp.directory.branding import snapshot as brands
 from idp.directory.branding.models import Branding
 from idp.directory.clients.models import Client
@@ -256,11 +257,12 @@ def _refuse_audiences(session: Session, hosts: Sequence[str]) -> None:
     """
     scheme = runtime.of(session).settings.scheme
     addresses = [f"{scheme}://{host}" for host in hosts]
-    api = select(ApiResource.id).where(ApiResource.name.in_(addresses))
-    client = select(Client.id).where(Client.client_id.in_(addresses))
     with session.no_autoflush:
-        if session.scalar(api.union(client).limit(1)) is not None:
-            raise Conflict.at("hosts", N_("This host is already the name of an API or a client."))
+        for column in (ApiResource.name, Client.client_id):
+            if api_names.find_equal(session, column, addresses) is not None:
+                raise Conflict.at(
+                    "hosts", N_("This host is already the name of an API or a client.")
+                )
 
 
 def _refuse_shared_hosts(session: Session, tenant: Tenant) -> None:

@@ -10,7 +10,7 @@ from idp.directory.product import DEVICE_CODE
 from idp.directory.registration import service as registration
 from idp.oauth import callers
 from idp.oauth.authorization.validated import ValidatedRequest
-from idp.oauth.checks import levels, pkce, prompt, redirect_uri, thumbprint
+from idp.oauth.checks import levels, pkce, prompt, redirect_uri, resource, thumbprint
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.prompt import ClaimsRequest
 from idp.oauth.checks.response import DEFAULT_MODE, RESPONSE_MODES, RESPONSE_TYPES
@@ -65,10 +65,10 @@ async def validate(
     """Check every parameter of a request whose client and address are proven."""
     _refuse_unsupported(parameters)
     _check_response(client, parameters)
-    names = scopes.split(parameters.get("scope") or "")
+    resources = resource.read(parameters)
+    names = resource.wanted_scopes(client, parameters)
     requested = scopes.validate(client, await scopes.recognize(storage, client, names))
-    resources = parameters.all("resource")
-    scopes.narrow(requested, resources, issuer.url)
+    resource.narrow(requested, resources, issuer.url)
     claims = prompt.read_claims(parameters)
     return ValidatedRequest(
         issuer=issuer,
@@ -97,10 +97,10 @@ async def validate_of_device(
     if DEVICE_CODE not in client.grant_types:
         message = f"The client may not use {DEVICE_CODE}"
         raise OAuthError(message, code="unauthorized_client")
-    names = scopes.split(parameters.get("scope") or "")
+    resources = resource.read(parameters)
+    names = resource.wanted_scopes(client, parameters)
     requested = scopes.validate(client, await scopes.recognize(storage, client, names))
-    resources = parameters.all("resource")
-    scopes.narrow(requested, resources, issuer.url)
+    resource.narrow(requested, resources, issuer.url)
     claims = ClaimsRequest({})
     return ValidatedRequest(
         issuer=issuer,

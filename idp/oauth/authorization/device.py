@@ -20,6 +20,7 @@ from idp.directory.clients.snapshot import ClientView
 from idp.oauth import pending
 from idp.oauth.authorization import code_grants
 from idp.oauth.authorization.validated import Approved, ValidatedRequest
+from idp.oauth.checks import resource
 from idp.oauth.checks import scope as scopes_of
 from idp.oauth.dpop import once
 from idp.oauth.dpop.proofs import Proof
@@ -131,8 +132,9 @@ class Waiting:
     @property
     def scopes(self) -> tuple[str, ...]:
         """What it asks for."""
-        text = Parameters((name, value) for name, value in self.row.parameters).get("scope")
-        return scopes_of.retain(self.client, scopes_of.split(text or "")).names
+        parameters = Parameters((name, value) for name, value in self.row.parameters)
+        names = resource.wanted_scopes(self.client, parameters)
+        return scopes_of.retain(self.client, names).names
 
 
 def find(session: Session, issuer: Issuer, typed: str, user_id: int) -> Waiting | None:

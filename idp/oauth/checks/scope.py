@@ -27,6 +27,8 @@ class ValidatedScopes:
     """The APIs that the scopes belong to, sorted by name, each once."""
     for_issuer: bool
     """Whether the issuer is an audience: userinfo is asked with the token."""
+    audience: tuple[str, ...] = ()
+    """Names and spellings of the APIs, where the request named them; none: those of `apis`."""
 
     @property
     def is_openid(self) -> bool:
@@ -84,7 +86,7 @@ def validate(client: ClientView, names: Iterable[str]) -> ValidatedScopes:
     if not requested:
         message = "Missing parameter: scope"
         raise OAuthError(message, code="invalid_scope")
-    apis = _apis_of(api_scopes)
+    apis = apis_of(api_scopes)
     for_issuer = "openid" in requested
     return ValidatedScopes(requested, tuple(api_scopes), tuple(identities), apis, for_issuer)
 
@@ -114,37 +116,6 @@ def may_be_offline(client: ClientView) -> bool:
     return client.allow_offline_access and "refresh_token" in client.grant_types
 
 
-def narrow(
-    scopes: ValidatedScopes, resources: Sequence[str], issuer: str, *, within: Sequence[str] = ()
-) -> ValidatedScopes:
-    """Keep of the API scopes those of the named resources (RFC 8707 2.2).
-
-    The issuer is the resource of `openid`: where others are named and it is not, the token is not
-    for userinfo.
-
-    `within` are the resources of the authorization request: none named means all of them, and
-    nothing else may be named.
-    """
-    if within and not set(resources) <= set(within):
-        message = "resource exceeds the authorization request"
-        raise OAuthError(message, code="invalid_target")
-    resources = resources or within
-    if not resources:
-        return scopes
-    known = {scope.api.name for scope in scopes.api_scopes}
-    if scopes.is_openid:
-        known.add(issuer)
-    for resource in resources:
-        if resource not in known:
-            message = f"No requested scope belongs to the resource {resource[:100]!r}"
-            raise OAuthError(message, code="invalid_target")
-    kept = tuple(scope for scope in scopes.api_scopes if scope.api.name in resources)
-    dropped = {scope.name for scope in scopes.api_scopes} - {scope.name for scope in kept}
-    names = tuple(name for name in scopes.names if name not in dropped)
-    for_issuer = scopes.is_openid and issuer in resources
-    return ValidatedScopes(names, kept, scopes.identities, _apis_of(kept), for_issuer)
-
-
 def to_consent(client: ClientView, names: Iterable[str], claims: Iterable[str]) -> tuple[str, ...]:
     """List the scopes to be consented to: those asked for, and those covering claims by name."""
     covering = [
@@ -156,7 +127,8 @@ def to_consent(client: ClientView, names: Iterable[str], claims: Iterable[str]) 
     return tuple(dict.fromkeys((*names, *covering)))
 
 
-def _apis_of(api_scopes: Sequence[ApiScopeView]) -> tuple[ApiView, ...]:
+def apis_of(api_scopes: Sequence[ApiScopeView]) -> tuple[ApiView, ...]:
+    """Return the APIs of scopes, sorted by name, each once."""
     if len(api_scopes) == 1:
         return (api_scopes[0].api,)
     apis = {scope.api.name: scope.api for scope in api_scopes}

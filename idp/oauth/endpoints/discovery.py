@@ -94,6 +94,8 @@ def metadata(
         "dpop_signing_alg_values_supported": list(keys.OFFERED),
         **_certificates(settings, issuer, endpoints),
         **_documents(session, issuer),
+        # RFC 9728 4
+        **({"protected_resources": list(published.addresses)} if published.addresses else {}),
         "claims_parameter_supported": True,
         "request_parameter_supported": True,
         "request_object_signing_alg_values_supported": assertions,

@@ -18,7 +18,7 @@ from idp.oauth.holder import THUMBPRINT
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import NO_STORE, ProtocolResponse
 from idp.platform import clock
-from idp.platform.errors import InvalidToken, Unauthenticated
+from idp.platform.errors import InvalidToken, Problem, Unauthenticated
 from idp.platform.secrets import digest
 from idp.platform.storage import Storage
 from idp.platform.web.authorization import BEARER, DPOP, Evidence
@@ -43,6 +43,9 @@ class Gatekeeper(Protocol):
         is_bound: bool,
     ) -> str:
         """Admit a call, count it and name its upstream, or refuse it."""
+
+    async def challenge(self, storage: Storage, aid: str) -> Mapping[str, str]:
+        """Return what a refusal says of an API: parameters of the challenge, by their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,15 @@ class GatewayVerify:
 
     async def __call__(self, request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
         """Return the bearer of the token, or refuse as RFC 6750 3 requires."""
+        try:
+            return await self._verify(request, storage)
+        except Problem as problem:
+            if problem.status in _CHALLENGED:
+                api = request.either.get("api") or ""
+                _extend(problem, await self.gatekeeper.challenge(storage, api))
+            raise
+
+    async def _verify(self, request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
         credential = request.authorization
         if credential is None or credential[0] not in {BEARER, DPOP} or not credential[1]:
             raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="idp"'})
@@ -91,6 +103,21 @@ class GatewayVerify:
         )
         headers = {**bearer.headers, "X-Upstream": upstream, **NO_STORE, **about_proof}
         return ProtocolResponse(200, headers)
+
+
+_CHALLENGED = frozenset({401, 403})
+
+
+def _extend(problem: Problem, about: Mapping[str, str]) -> None:
+    """Add to a challenge where the API is described, and its scopes (RFC 9728 5.1)."""
+    challenge = problem.headers.get("WWW-Authenticate")
+    if challenge is None and isinstance(problem, InvalidToken):
+        challenge = f'Bearer realm="idp", error="{problem.code}"'
+    if challenge is None:
+        return  # another token would not help
+    more = [f'{name}="{value}"' for name, value in about.items() if f'{name}="' not in challenge]
+    challenge = ", ".join((challenge, *more))
+    problem.headers = {**problem.headers, "WWW-Authenticate": challenge}
 
 
 def _evidence(request: ProtocolRequest) -> Evidence:

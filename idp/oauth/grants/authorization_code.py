@@ -12,7 +12,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Session
 
 from idp.oauth import access_tokens, grant_state, refresh_tokens
-from idp.oauth.checks import pkce
+from idp.oauth.checks import pkce, resource
 from idp.oauth.checks import scope as scopes
 from idp.oauth.dpop import once
 from idp.oauth.grant_state import HeldGrant, StandingGrant
@@ -56,9 +56,9 @@ async def answer(token_request: GrantRequest) -> Mapping[str, Any]:
     granted = scopes.retain(client, grant.scopes)
     if not granted.names:
         raise InvalidGrant(debug="no scope left")
-    narrowed = scopes.narrow(
+    narrowed = resource.narrow(
         granted,
-        parameters.all("resource"),
+        resource.read(parameters),
         token_request.request.issuer.url,
         within=grant.resources,
     )

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from idp.directory.product import DEVICE_CODE
 from idp.oauth import grant_state, refresh_tokens
+from idp.oauth.checks import resource
 from idp.oauth.checks import scope as scopes
 from idp.oauth.dpop import once
 from idp.oauth.grants import GrantRequest, GrantType, issuing
@@ -57,8 +58,8 @@ async def answer(token_request: GrantRequest) -> Mapping[str, Any]:
     granted = scopes.retain(client, standing.grant.scopes)
     if not granted.names:
         raise InvalidGrant(debug="no scope left")
-    issuer, named = token_request.request.issuer.url, parameters.all("resource")
-    narrowed = scopes.narrow(granted, named, issuer, within=standing.grant.resources)
+    issuer, named = token_request.request.issuer.url, resource.read(parameters)
+    narrowed = resource.narrow(granted, named, issuer, within=standing.grant.resources)
     issued = await issuing.issue(token_request, standing, granted, narrowed, nonce=None)
     changes: dict[str, Any] = issuing.trail(token_request, standing, Tag.TOKEN_ISSUED)
     changes |= {"row_id": polled.id, "now": clock.now()}

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients.snapshot import ClientView
 from idp.oauth import access_tokens, refresh_rules, refresh_tokens
+from idp.oauth.checks import resource
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.dpop import once
@@ -100,8 +101,8 @@ async def _narrow(
             message = "scope exceeds what was granted"
             raise OAuthError(message, code="invalid_scope")
         granted = scopes.validate(client, [name for name in requested if name in granted.names])
-    resources, issuer = token_request.parameters.all("resource"), token_request.request.issuer.url
-    return scopes.narrow(granted, resources, issuer, within=grant.resources)
+    resources, issuer = resource.read(token_request.parameters), token_request.request.issuer.url
+    return resource.narrow(granted, resources, issuer, within=grant.resources)
 
 
 async def _rotate(

@@ -86,8 +86,10 @@ class Traits:
     hostless: frozenset[str] = HOSTLESS
     """Requested by machines that have an address and no name."""
     canonical: frozenset[str] = frozenset()
-    everywhere: frozenset[str] = frozenset()
     """Existing only at the host that an issuer is named after."""
+    everywhere: frozenset[str] = frozenset()
+    at_any_host: tuple[str, ...] = ()
+    """Paths that are served at hosts of others too, with all paths below them."""
     uploads: Mapping[str, int] = field(default_factory=dict)
     """Paths whose bodies are read by their views, and how many bytes those may have."""
     files: str = "/files/"
@@ -231,6 +233,8 @@ class Entrance:
             name, _, port = visit.host.partition(":")
             if name == "localhost" and (port or "80") == (visit.request.server[1] or "80"):
                 return _moved(self.runtime.settings.public_url, visit.request)
+            if self._is_at_any_host(visit.path):
+                return None
             message = "This host is not served here"
             raise BadRequest(message, code=plain.UNKNOWN_HOST)
         if visit.alias and (not machine or visit.path in self._traits.canonical):
@@ -242,6 +246,9 @@ class Entrance:
             if not machine and visit.path not in self._traits.everywhere:
                 return _moved(issuer.url, visit.request)
         return None
+
+    def _is_at_any_host(self, path: str) -> bool:
+        return any(path == one or path.startswith(f"{one}/") for one in self._traits.at_any_host)
 
     def _known_issuer(self, visit: Visit) -> Issuer | Missing | None:
         """Return the issuer of the host, MISSING where the database must be asked."""
@@ -258,8 +265,8 @@ class Entrance:
         return await storage.look_up(self._find_issuer, host)
 
     async def platform_issuer(self, visit: Visit) -> Issuer | None:
-        """Return issuer 1 for machines that use an address; None elsewhere."""
-        if visit.path not in self._traits.hostless:
+        """Return issuer 1 for machines that use an address, or a host of others; else None."""
+        if visit.path not in self._traits.hostless and not self._is_at_any_host(visit.path):
             return None
         return await self._issuer_at(visit, self.runtime.settings.public_host)
 
@@ -564,4 +571,6 @@ def _shown_path(visit: Visit) -> str:
     """Return the path as logs may have it: of a route with a text in it, the route alone."""
     if visit.endpoint == visit.path:  # nothing in it varies
         return visit.path
+    if visit.path.startswith(f"{visit.endpoint}/"):
+        return visit.endpoint + logs.mask_path(visit.path.removeprefix(visit.endpoint))
     return visit.endpoint if _TEXT_IN_PATH.search(visit.endpoint) else logs.mask_path(visit.path)

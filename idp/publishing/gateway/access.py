@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
-from idp.directory import levels
+from idp.directory import api_names, levels
 from idp.directory.bundles import service as bundles
 from idp.directory.levels import SignIn
 from idp.directory.product import DPOP_REQUIRED
@@ -79,6 +79,8 @@ class Rule:
     needs_person: bool
     products: tuple[ProductView, ...] | None
     """One of them must admit the call; None: the version is in no product."""
+    challenge: Mapping[str, str]
+    """What a refusal says of the API, for clients that want a token for it."""
     required_acr: str | None = None
     """Level that a person must have signed in with; None: any."""
     needs_proof: bool = False
@@ -125,6 +127,11 @@ class Gatekeeper:
         await self._count(storage, tenant_id or PLATFORM_TENANT_ID)
         return rule.upstream
 
+    async def challenge(self, storage: Storage, aid: str) -> Mapping[str, str]:
+        """Return what a refusal says of an API (RFC 9728 5.1, RFC 6750 3)."""
+        rule = await storage.look_up(find, aid) if aid else None
+        return {} if rule is None else rule.challenge
+
     async def _count(self, storage: Storage, tenant_id: int) -> None:
         """Count the call of a tenant; a refused call is not counted in either limit."""
         quotas = await storage.look_up(self.quotas_of, tenant_id)
@@ -162,6 +169,7 @@ def find(session: Session, aid: str) -> Rule | None:
             ApiResource.id,
             ApiResource.name,
             ApiResource.tenant_id,
+            ApiResource.default_scopes,
         )
         .join(Publication, Publication.id == PublicationVersion.publication_id)
         .join(ApiResource, ApiResource.id == Publication.api_resource_id)
@@ -189,8 +197,23 @@ def find(session: Session, aid: str) -> Rule | None:
         scope,
         row.openid is not None,
         products,
+        _challenge(row.name, [*filter(None, [scope]), *(row.default_scopes or ())]),
         **_demands(session, row.id),
     )
+
+
+def _challenge(name: str, scopes: Sequence[str]) -> Mapping[str, str]:
+    url = api_names.metadata_url(name)
+    found = {} if url is None else {"resource_metadata": url}
+    return found | ({"scope": " ".join(dict.fromkeys(scopes))} if scopes else {})
+
+
+def is_published(session: Session, api_row_id: int, suffix: str) -> bool:
+    """Return whether an API is published; not where the suffix is that of another one."""
+    query = select(Publication.api_resource_id).where(
+        (Publication.api_resource_id == api_row_id) | (Publication.suffix_key == suffix.lower())
+    )
+    return session.scalars(query).all() == [api_row_id]
 
 
 _DPOP = {"WWW-Authenticate": 'DPoP error="invalid_token"'}

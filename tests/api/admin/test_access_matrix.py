@@ -128,6 +128,12 @@ def a_secret(session: Session) -> str:
     return f"{path}/secrets/{session.scalars(secret).one()}"
 
 
+def an_api(session: Session) -> str:
+    tenant_id = protocol.add_tenant(session, "Rows")
+    api = protocol.add_api(session, "row", ["row.read"], tenant_id=tenant_id)
+    return f"/tenants/{tenant_id}/apis/{api.id}"
+
+
 def some_users(session: Session) -> str:
     return f"/tenants/{protocol.add_tenant(session, 'Rows')}/users"
 
@@ -360,6 +366,9 @@ CASES = {
     "clients-secret-get": Case(a_secret),
     "clients-secret-change": Case(a_secret, {"description": "Old"}),
     "clients-secret-remove": Case(a_secret, status=204),
+    "apis-list": Case(lambda session: all_of(an_api(session))),
+    "apis-get": Case(an_api),
+    "apis-change": Case(an_api, {"default_scopes": ["row.read"]}),
     "users-list": Case(some_users),
     "users-create": Case(some_users, {"username": "new"}, 201),
     "users-get": Case(a_user),

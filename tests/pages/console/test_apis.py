@@ -129,6 +129,33 @@ def test_settings_are_changed_once(client, session, root, send):
     assert send(f"{PATH}/{built_in.id}", **sent).status_code == 422
 
 
+def test_default_scopes_and_openness_are_settings(client, session, root, send):
+    name = "https://mcp.example/mcp"
+    api = add_api(session, name, ["mcp.read", "mcp.write"])
+    path = f"{PATH}/{api.id}"
+    form = {"enabled": "y", "open_to_strangers": "y", "default_scopes": "mcp.read\r\nmcp.write"}
+    page = page_of(client, path)
+    assert "https://mcp.example/.well-known/oauth-protected-resource/mcp" in page
+    assert send(path, stamp=api.concurrency_stamp, **form).status_code == 303
+    session.expire_all()
+    assert (api.default_scopes, api.open_to_strangers) == (["mcp.read", "mcp.write"], True)
+    page = page_of(client, path)
+    assert "mcp.read mcp.write</textarea>" in page
+    refused = send(path, stamp=api.concurrency_stamp, **form | {"default_scopes": "openid"})
+    assert refused.status_code == 400
+    assert "openid is not a scope of this API." in unescape(refused.get_data(as_text=True))
+    assert send(path, stamp=api.concurrency_stamp, enabled="y").status_code == 303
+    session.expire_all()
+    assert (api.default_scopes, api.open_to_strangers) == (None, False)
+    answer = send(f"{PATH}/new", name="HTTPS://MCP.example/mcp")
+    assert answer.status_code == 409
+    assert f"The name {name} is taken." in unescape(answer.get_data(as_text=True))
+    own = resources.find_api(session, "ids4.ms")
+    assert "open_to_strangers" not in page_of(client, f"{PATH}/{own.id}")
+    sent = {"stamp": own.concurrency_stamp, "enabled": "y", "open_to_strangers": "y"}
+    assert send(f"{PATH}/{own.id}", **sent).status_code == 422
+
+
 def test_scopes_and_privileges_are_added(client, session, root, send):
     api = add_api(session, "orders", ["orders.read"])
     register(session, scopes=("openid", "orders.read"))

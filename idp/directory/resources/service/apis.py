@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, literal, or_, select
 from sqlalchemy.orm import Session, raiseload, selectinload
 
+from idp.directory import api_names
 from idp.directory.actor import Actor
 from idp.directory.product import MANAGEMENT_API
 from idp.directory.resources import audited, rules
@@ -47,6 +49,8 @@ class NewApi:
     scopes: Sequence[NewScope] = ()
     user_claims: Sequence[str] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
+    default_scopes: Sequence[str] = ()
+    open_to_strangers: bool = False
     owner_id: int | None = None
 
 
@@ -59,6 +63,8 @@ def create_api(session: Session, new: NewApi) -> ApiResource:
         scopes=[writing.scope_row(scope) for scope in new.scopes],
         user_claims=writing.claim_rows(new.user_claims),
         properties=writing.property_rows(new.properties),
+        default_scopes=new.default_scopes,
+        open_to_strangers=new.open_to_strangers,
     )
     return _create(session, content, tenant_id=new.tenant_id, owner_id=new.owner_id)
 
@@ -86,8 +92,9 @@ def _create(
 
 
 def find_api(session: Session, name: str) -> ApiResource | None:
-    """Find an API, enabled or not, by name."""
-    return session.scalar(select(ApiResource).where(ApiResource.name == name))
+    """Find an API, enabled or not, by name in any spelling."""
+    found = api_names.find_equal(session, ApiResource.name, [name])
+    return session.scalar(select(ApiResource).where(ApiResource.name == found))
 
 
 def in_reach(actor: Actor) -> ColumnElement[bool]:
@@ -125,6 +132,27 @@ def replace_api(session: Session, actor: Actor, content: ApiSpec) -> ApiResource
     session.flush()
     changes.note(session, api, Tag.API_RESOURCE_CHANGED, before, audited.of_api(api))
     return api
+
+
+def change_api(
+    session: Session, actor: Actor, api_id: int, stamp: str | None, **values: Any
+) -> ApiResource:
+    """Change fields of an API in reach; the others stay."""
+    api = changes.get(session, _WHOLE, ApiResource, api_id, in_reach(actor), lock=True)
+    return replace_api(session, actor, spec_of(api, stamp, **values))
+
+
+def spec_of(api: ApiResource, stamp: str | None, **values: Any) -> ApiSpec:
+    """Return an API as it is, with other values; its lists stay where none is given."""
+    stored = ApiSpec(
+        id=api.id,
+        name=api.name,
+        enabled=api.enabled,
+        display_name=api.display_name,
+        description=api.description,
+        concurrency_stamp=stamp,
+    )
+    return replace(stored, **values)
 
 
 def delete_api(session: Session, actor: Actor, api_id: int) -> int:
@@ -197,6 +225,7 @@ def add_scope(session: Session, api: ApiResource, new: NewScope) -> ApiScope:
     scope = ApiScope()
     writing.write_scope(session, scope, writing.scope_row(new), "scope")
     api.scopes.append(scope)
+    rules.check_open(api)
     session.flush()
     changes.note(session, api, Tag.API_RESOURCE_CHANGED, before, audited.of_api(api))
     return scope
@@ -242,4 +271,4 @@ def _check_rename(session: Session, api: ApiResource, name: str) -> None:
     if api.name == MANAGEMENT_API:
         raise rules.built_in("name")
     rules.refuse_in_use(session, "name", [scope.name for scope in api.scopes])
-    rules.check_api_name(session, name, api.tenant_id)
+    rules.check_api_name(session, name, api.tenant_id, own=api.name)

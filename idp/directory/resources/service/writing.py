@@ -33,7 +33,7 @@ from idp.directory.resources.models import (
 from idp.platform import clock
 from idp.platform.errors import BadRequest
 from idp.platform.secrets import MASK
-from idp.platform.translation import N_
+from idp.platform.translation import N_, filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,25 @@ def write_api(session: Session, api: ApiResource, content: ApiSpec) -> None:
         _write_claims(session, api, content.user_claims, ApiResourceClaim, "user_claims")
     if content.properties is not None:
         write_properties(session, api, content.properties)
+    _write_default_scopes(api, content.default_scopes)
+    if content.open_to_strangers is not None:
+        api.open_to_strangers = content.open_to_strangers
+    rules.check_open(api)
+
+
+def _write_default_scopes(api: ApiResource, desired: Sequence[str] | None) -> None:
+    """Bring the default scopes in line; those that the API has no longer are left out."""
+    own = {scope.name for scope in api.scopes}
+    if desired is None:
+        kept = [name for name in api.default_scopes or () if name in own]
+    else:
+        for index, name in enumerate(desired):
+            if name not in own:
+                message = filled(N_("%(name)s is not a scope of this API."), name=name[:200])
+                raise BadRequest.at(f"default_scopes[{index}]", message)
+        kept = list(dict.fromkeys(desired))
+    if kept != (api.default_scopes or []):
+        api.default_scopes = kept or None
 
 
 def write_identity(session: Session, resource: IdentityResource, content: IdentitySpec) -> None:

@@ -37,8 +37,19 @@ class NewApiForm(DescribedForm):
 class ApiForm(DescribedForm):
     """The settings of an API."""
 
+    default_scopes = TextAreaField(
+        _("Default scopes"),
+        [Length(max=MOST_SCOPES * 202, message=TOO_LONG)],
+        render_kw=PLAIN | {"rows": "2"},
+    )
+    open_to_strangers = BooleanField(_("Open to unregistered applications"))
     enabled = BooleanField(_("Enabled"))
     stamp = HiddenField(validators=[Length(max=64)])
+
+    @property
+    def default_scope_names(self) -> list[str]:
+        """The default scopes, in the order in which they were typed."""
+        return (self.default_scopes.data or "").split()
 
 
 class ScopeForm(Form):

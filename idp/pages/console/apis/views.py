@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from flask_babel import gettext, ngettext
 from flask_babel import lazy_gettext as _
 from sqlalchemy import String, func
 from werkzeug.wrappers import Response
 
+from idp.directory import api_names
+from idp.directory.product import RESERVED_PREFIX
 from idp.directory.resources import service as resources
 from idp.directory.resources.content import ApiSpec, ScopeRow, SecretRow
 from idp.directory.resources.models import ApiResource
@@ -140,12 +140,14 @@ def change(workspace: Workspace, row_id: int) -> Response:
     form = ApiForm()
     if not form.validate():
         return _show(workspace, row_id, {"form": form}, status=400)
-    spec = _spec(
+    spec = resources.spec_of(
         api,
+        form.stamp.data,
         enabled=bool(form.enabled.data),
         display_name=form.display_name.data or None,
         description=form.description.data or None,
-        concurrency_stamp=form.stamp.data,
+        default_scopes=form.default_scope_names,
+        open_to_strangers=bool(form.open_to_strangers.data),
     )
     try:
         resources.replace_api(database(), workspace.actor, spec)
@@ -225,7 +227,7 @@ def remove_secret(workspace: Workspace, row_id: int, secret_id: int) -> Response
         for row in api.secrets
         if row.id != secret_id
     ]
-    spec = _spec(api, secrets=kept, concurrency_stamp=api.concurrency_stamp)
+    spec = resources.spec_of(api, api.concurrency_stamp, secrets=kept)
     resources.replace_api(database(), workspace.actor, spec)
     database().commit()
     return go(workspace, "apis.show", row_id=row_id)
@@ -243,18 +245,6 @@ def delete(workspace: Workspace, row_id: int) -> Response:
     delete_api = partial(resources.delete_api, database(), workspace.actor, row_id)
     describe = partial(_deletion, workspace, row_id)
     return deletion.carry_out(workspace, screens.APIS, describe, delete_api, "apis.index")
-
-
-def _spec(api: ApiResource, **values: Any) -> ApiSpec:
-    """Return an API as it is, with other values."""
-    stored = ApiSpec(
-        id=api.id,
-        name=api.name,
-        enabled=api.enabled,
-        display_name=api.display_name,
-        description=api.description,
-    )
-    return replace(stored, **values)
 
 
 def _target(row_id: int) -> str:
@@ -279,6 +269,8 @@ def _show(
                 "display_name": api.display_name,
                 "description": api.description,
                 "enabled": api.enabled,
+                "default_scopes": "\n".join(api.default_scopes or ()),
+                "open_to_strangers": api.open_to_strangers,
                 "stamp": api.concurrency_stamp,
             },
         ),
@@ -293,6 +285,8 @@ def _show(
         crumbs=[layout.Crumb(api.display_name or api.name)],
         status=status,
         api=api,
+        metadata_url=api_names.metadata_url(api.name),
+        is_built_in=api.name.startswith(RESERVED_PREFIX),
         secret=once.take(workspace, _target(row_id)),
         conflict=conflict,
         clients=usage.clients_of(session, [scope.name for scope in api.scopes]),
@@ -343,13 +337,16 @@ def _deletion(workspace: Workspace, row_id: int) -> Deletion:
 
 def _refuse_change(workspace: Workspace, row_id: int, form: ApiForm, problem: Problem) -> Response:
     if "concurrency_stamp" not in problem.fields:
-        refusals.add(form, problem, {"enabled": "enabled"})
+        names = ("enabled", "default_scopes", "open_to_strangers")
+        refusals.add(form, problem, {name: name for name in names})
         return _show(workspace, row_id, {"form": form}, status=problem.status)
     api = resources.get_api(database(), workspace.actor, row_id)
     fields = [
         (form[name].label.text, str(getattr(api, name) or ""), str(form[name].data or ""))
-        for name in ("display_name", "description", "enabled")
+        for name in ("display_name", "description", "enabled", "open_to_strangers")
     ]
+    stored, typed = " ".join(api.default_scopes or ()), " ".join(form.default_scope_names)
+    fields.append((form.default_scopes.label.text, stored, typed))
     found = conflicts.of(database(), f"api:{api.name}", (Tag.API_RESOURCE_CHANGED,), fields)
     form.stamp.data = api.concurrency_stamp
     return _show(workspace, row_id, {"form": form}, conflict=found, status=409)

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import orjson
 
 from idp.config import Settings
+from idp.directory.api_names import WELL_KNOWN
 from idp.publishing.gateway.reasons import NotPublished, Reason
 from idp.publishing.gateway.state import Difference, Drift, Published, Version
 from idp.publishing.gateway.upstreams import Address
@@ -129,10 +130,12 @@ class Caddy:
     def route(self, state: Published) -> Json:
         """Write the route of a publication: versions by `api-version`, the original without it."""
         path = f"/{state.suffix}"
+        metadata = f"{WELL_KNOWN}{path}"
+        described = {"path": [metadata, f"{metadata}/*"]}
         versions = sorted(state.versions, key=lambda version: version.name, reverse=True)
         return {
             "@id": route_id(state.api_id),
-            "match": [{"path": [path, f"{path}/*"]}],
+            "match": [{"path": [path, f"{path}/*"]}, described],
             "handle": [
                 {
                     "handler": "subroute",
@@ -142,6 +145,11 @@ class Caddy:
                                 {"vars_regexp": {"{http.request.uri}": {"pattern": _PATH_TRICK}}}
                             ],
                             "handle": [_refusal("The path is ambiguous", 400, "invalid_request")],
+                            "terminal": True,
+                        },
+                        {
+                            "match": [described],
+                            "handle": [self._ask_here({})],
                             "terminal": True,
                         },
                         *(self._version(state, version) for version in versions),
@@ -165,7 +173,6 @@ class Caddy:
         """Remove forged headers, and verify the call."""
         # Some servers read X_Subject as X-Subject.
         forged = [name for given in PASSED_ON for name in (given, given.replace("-", "_"))]
-        verify = urlsplit(self.verify)
         copied = [
             {
                 "match": [{"not": [{"vars": {f"{{http.reverse_proxy.header.{name}}}": [""]}}]}],
@@ -185,28 +192,37 @@ class Caddy:
                 # Named in Connection, a header would be dropped on its way to the service.
                 "request": {"delete": forged, "replace": {"Connection": [_NAMED]}},
             },
-            {
-                "handler": "reverse_proxy",
-                "upstreams": [{"dial": _dial(verify.scheme, verify.hostname or "", verify.port)}],
-                "transport": _transport(verify.scheme, response_header_timeout=VERIFY_TIMEOUT),
-                "rewrite": {
-                    "method": "GET",
-                    "uri": f"/gateway/verify?{urlencode({'api': version.aid})}",
-                },
-                "headers": {
-                    "request": {
-                        "set": {
-                            "Host": [verify.netloc],
-                            "X-Forwarded-Method": ["{http.request.method}"],
-                            "X-Forwarded-Uri": ["{http.request.uri}"],
+            self._ask_here(
+                {
+                    "rewrite": {
+                        "method": "GET",
+                        "uri": f"/gateway/verify?{urlencode({'api': version.aid})}",
+                    },
+                    "headers": {
+                        "request": {
+                            "set": {
+                                "Host": [urlsplit(self.verify).netloc],
+                                "X-Forwarded-Method": ["{http.request.method}"],
+                                "X-Forwarded-Uri": ["{http.request.uri}"],
+                            }
                         }
-                    }
-                },
-                "handle_response": [
-                    {"match": {"status_code": [2]}, "routes": [*copied, {"handle": [chosen]}]}
-                ],
-            },
+                    },
+                    "handle_response": [
+                        {"match": {"status_code": [2]}, "routes": [*copied, {"handle": [chosen]}]}
+                    ],
+                }
+            ),
         ]
+
+    def _ask_here(self, how: Json) -> Json:
+        """Send a request to this service."""
+        verify = urlsplit(self.verify)
+        return {
+            "handler": "reverse_proxy",
+            "upstreams": [{"dial": _dial(verify.scheme, verify.hostname or "", verify.port)}],
+            "transport": _transport(verify.scheme, response_header_timeout=VERIFY_TIMEOUT),
+            **how,
+        }
 
     def _set(self, route: Json) -> None:
         status, _ = self._call("PATCH", f"/id/{route['@id']}", route)
