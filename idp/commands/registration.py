@@ -22,7 +22,7 @@ from idp.platform.errors import BadRequest
 
 @click.group(cls=Group)
 def registration() -> None:
-    """Let clients register themselves."""
+    """Manage how clients register themselves."""
 
 
 @registration.group(cls=Group)

@@ -175,7 +175,7 @@ def detail(tenant: int, id: int) -> dict[str, Any]:
     result=TokenShape(),
 )
 def revoke(tenant: int, id: int) -> dict[str, Any]:
-    """Let nobody register with a token any more; its clients stay."""
+    """Revoke a token: nobody registers with it any more; its clients stay."""
     row = registration_tokens.revoke(database(), acting(WRITE, tenant), id)
     database().commit()
     return shown(row)

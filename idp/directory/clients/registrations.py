@@ -367,14 +367,14 @@ def _check(client: Client) -> None:
 
 
 def _new_secret(session: Session, client: Client) -> str | None:
-    """Give a client a secret where it authenticates with one; return it."""
+    """Add a secret to a client that authenticates with one; return it."""
     if not service.needs_secret(client):
         return None
     return service.append_secret(session, client, None)
 
 
 def _fitting_secret(session: Session, client: Client) -> str | None:
-    """Give or take a secret where another method needs one or none; return a new one."""
+    """Add or remove a secret where another method needs one or none; return a new one."""
     if service.needs_secret(client):
         return None if client.secrets else _new_secret(session, client)
     client.secrets.clear()

@@ -77,7 +77,7 @@ def issue_registration_token(workspace: Workspace) -> Response:
 
 @pages.post("/registration-tokens/<int:token_id>/revoke", permission=WRITE)
 def revoke_registration_token(workspace: Workspace, token_id: int) -> Response:
-    """Let nobody register with a token any more."""
+    """Revoke a token: nobody registers with it any more."""
     actor = workspaces.acting(database(), workspace, WRITE)
     registration_tokens.revoke(database(), actor, token_id)
     database().commit()
