@@ -591,6 +591,7 @@ def test_clients_that_nobody_used_for_a_month_go(client, session, runtime, clock
         select(AuditEvent.target).where(AuditEvent.tag == Tag.REGISTRATION_EXPIRED)
     ).all()
     assert targets == [f"client:{made['client_id']}" for made in (unused, blocked)]
+    session.rollback()
     clock.shift(31 * 86_400)
     jobs.remove_unused_clients(runtime, threading.Event())
     session.rollback()
