@@ -83,7 +83,7 @@ def document(client_id: str = ID, **members: Any) -> dict[str, Any]:
 
 
 def let_in(session: Session, tenant_id: int = 1, **columns: Any) -> StrangerPolicy:
-    """Let clients in by their documents at an issuer."""
+    """Make an issuer take clients by their documents."""
     row = StrangerPolicy(tenant_id=tenant_id, **{"clients_by_document": "any", **columns})
     session.add(row)
     session.commit()
