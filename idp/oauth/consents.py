@@ -21,7 +21,6 @@ from idp.platform.audit.tags import Tag
 from idp.platform.db import insert
 from idp.platform.errors import NotFound
 
-
 OF_NO_DOCUMENT = ""
 """The hash that equals that of no client."""
 
