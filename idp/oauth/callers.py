@@ -83,6 +83,7 @@ async def _read(storage: Storage, client_id: str, since: datetime | None = None)
         raise
     except Unprocessable as problem:
         refusal = _refuse(MALFORMED, client_id, problem.debug)
+        refusal.debug = problem.debug  # says nothing of any network
     except (BadRequest, Unavailable) as problem:
         refusal = _refuse(NOT_REACHABLE, client_id, problem.debug)
     else:

@@ -105,9 +105,9 @@ def may_request(client: ClientView, name: str, allowed: Collection[str] | None =
 
     `allowed` names the scopes that the person consented to, where the person was asked.
     """
-    if name == "permission":
+    if name in {"permission", "role"}:
         return not client.is_stranger
-    if name in {"role", "tenant"}:
+    if name == "tenant":
         return True
     return any(
         name in identity.user_claims

@@ -260,6 +260,8 @@ def test_a_stranger_gets_no_right_of_the_product_or_of_another_tenant(
     answer = protocol.redeem(client, APP, protocol.code_of(allowed), redirect_uri=CALLBACK)
     tokens = protocol.Tokens(answer.get_json())
     userinfo = client.get("/connect/userinfo", headers=protocol.bearer(tokens.access)).get_json()
+    for claims in (tokens.identity, userinfo):
+        assert "role" not in claims
     for claims in (tokens.claims, tokens.identity, userinfo):
         assert "permission" not in claims
         assert "permission_ref" not in claims

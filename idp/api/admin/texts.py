@@ -1453,7 +1453,8 @@ MEMBERS = {
         "允许的域名，开头的 `*.` 代表一级子域名。",
     ),
     "clients_by_document_blocked": Text(
-        "Hosts and client ids that are never let in.", "禁止接入的域名和客户端 ID。"
+        "Hosts and client ids that are never let in; here `*.` stands for any number of labels.",
+        "禁止接入的域名和客户端 ID，此处开头的 `*.` 代表任意级子域名。",
     ),
     "clients_by_registration": Text(
         "Applications that register themselves: `off`, `token` (with an initial access token), or `any`.",

@@ -11,7 +11,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
@@ -223,7 +223,3 @@ def _method(content: Mapping[str, Any], *, has_keys: bool) -> str:
 def _algorithm(content: Mapping[str, Any], name: str) -> str | None:
     value = content.get(name)
     return canonical(value) if isinstance(value, str) else None
-
-
-NAMES = frozenset(field.name for field in fields(Document))
-"""Members of a document that are read."""

@@ -237,21 +237,21 @@ def _view(session: Session, client: Client) -> ClientView | None:
             claims[name] = value
         else:
             claims[name] = [*([known] if isinstance(known, str) else known), value]
-    kept = Kept(
+    children = Children(
         {kind: texts.get(kind, nothing) for kind in LISTS},
         resources.secrets_of(session, ClientSecret.client_id, [client.id])[client.id],
         claims,
         api_scopes,
         identity_scopes,
     )
-    return view_of(client, issuer_tenant_id, kept)
+    return view_of(client, issuer_tenant_id, children)
 
 
 LISTS = ("grant_types", "redirect_uris", "post_logout_redirect_uris", "cors_origins")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Children:
     """What is kept with a client in other tables."""
 
     texts: Mapping[str, frozenset[str]]
@@ -262,9 +262,9 @@ class Kept:
     identity_scopes: dict[str, IdentityView]
 
 
-def view_of(client: Client, issuer_tenant_id: int | None, kept: Kept) -> ClientView:
+def view_of(client: Client, issuer_tenant_id: int | None, children: Children) -> ClientView:
     """Return a client as the protocol sees it, with what is kept in other tables."""
-    api_scopes = kept.api_scopes
+    api_scopes = children.api_scopes
     view = ClientView(
         row_id=client.id,
         client_id=client.client_id,
@@ -291,11 +291,11 @@ def view_of(client: Client, issuer_tenant_id: int | None, kept: Kept) -> ClientV
         require_signed_request_object=client.require_signed_request_object,
         request_object_signing_alg=client.request_object_signing_alg,
         response_modes=_response_modes(client),
-        secrets=kept.secrets,
-        grant_types=kept.texts["grant_types"],
-        redirect_uris=kept.texts["redirect_uris"],
-        post_logout_redirect_uris=kept.texts["post_logout_redirect_uris"],
-        cors_origins=kept.texts["cors_origins"],
+        secrets=children.secrets,
+        grant_types=children.texts["grant_types"],
+        redirect_uris=children.texts["redirect_uris"],
+        post_logout_redirect_uris=children.texts["post_logout_redirect_uris"],
+        cors_origins=children.texts["cors_origins"],
         require_pkce=client.require_pkce or not client.require_client_secret,
         require_consent=client.require_consent,
         allow_remember_consent=client.allow_remember_consent,
@@ -322,9 +322,9 @@ def view_of(client: Client, issuer_tenant_id: int | None, kept: Kept) -> ClientV
         authorization_signed_response_alg=client.authorization_signed_response_alg,
         always_include_user_claims_in_id_token=client.always_include_user_claims_in_id_token,
         always_send_client_claims=client.always_send_client_claims,
-        client_claims=kept.claims,
+        client_claims=children.claims,
         api_scopes=api_scopes,
-        identity_scopes=kept.identity_scopes,
+        identity_scopes=children.identity_scopes,
         origin=client.origin,
         document_hash=client.document_hash,
         described_at=client.updated_at if client.origin == DOCUMENT else None,

@@ -25,7 +25,7 @@ from idp.directory.clients.models import (
     ClientRedirectUri,
     StrangerPolicy,
 )
-from idp.directory.clients.snapshot import ClientView, Kept
+from idp.directory.clients.snapshot import Children, ClientView
 from idp.directory.resources import snapshot as resources
 from idp.directory.resources.models import ApiResource, ApiScope
 from idp.directory.resources.snapshot import ApiScopeView, IdentityView
@@ -59,9 +59,15 @@ class Policy:
     def lets_in(self, client_id: str) -> bool:
         """Return whether a client may be known by the document that its id is the address of."""
         host = documents.host_of(client_id)
-        if not self.takes_documents or client_id in self.blocked or is_listed(host, self.blocked):
+        if not self.takes_documents or client_id in self.blocked or self._is_blocked(host):
             return False
         return self.by_document == ANY or is_listed(host, self.hosts)
+
+    def _is_blocked(self, host: str) -> bool:
+        """Return whether a host is blocked, by itself or below one that is; at any depth."""
+        labels = host.split(".")
+        above = {f"*.{'.'.join(labels[number:])}" for number in range(1, len(labels))}
+        return host in self.blocked or not above.isdisjoint(self.blocked)
 
 
 def is_listed(host: str, patterns: Sequence[str]) -> bool:
@@ -146,7 +152,7 @@ def describe(session: Session, document: Document, tenant_id: int) -> ClientView
     nothing: frozenset[str] = frozenset()
     texts = {name: frozenset(lists.get(name, nothing)) for name in snapshot.LISTS}
     view = snapshot.view_of(
-        _as_row(document), None, Kept(texts, (), {}, dict(apis), dict(identities))
+        _as_row(document), None, Children(texts, (), {}, dict(apis), dict(identities))
     )
     view = replace(view, document=document)
     if row is None:
@@ -271,7 +277,7 @@ def keep(session: Session, document: Document) -> Row | None:
 
 
 def _find_row(session: Session, client_id: str) -> Client | None:
-    query = select(Client).where(Client.client_id == client_id).with_for_update()
+    query = select(Client).where(Client.client_id == client_id).with_for_update(key_share=True)
     return session.scalar(query.execution_options(populate_existing=True))
 
 

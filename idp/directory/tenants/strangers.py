@@ -84,7 +84,7 @@ def replace(
 
 
 def block(session: Session, actor: Actor, tenant_id: int, client_id: str) -> None:
-    """Let a client that is known by its document in no more; its tokens end."""
+    """Block a client that is known by its document; its tokens end."""
     row = get(session, actor, tenant_id)
     spec = StrangerSpec(
         row.clients_by_document,

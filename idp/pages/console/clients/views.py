@@ -251,7 +251,7 @@ def promote(workspace: Workspace, row_id: int) -> Response:
 
 @pages.post("/<int:row_id>/block", permission=Scope.ADMIN_POLICY_WRITE, recent=True)
 def block(workspace: Workspace, row_id: int) -> Response:
-    """Let a client that is known by its document in no more."""
+    """Block a client that is known by its document."""
     client = get(workspace, row_id)
     tenant_id = workspace.tenant_id or PLATFORM_TENANT_ID
     strangers.block(database(), workspace.confined_actor, tenant_id, client.client_id)
