@@ -33,7 +33,7 @@ COMMANDS = {
     "passwords": ("idp.commands.passwords", "Prepare the list of stolen passwords."),
     "privilege": ("idp.commands.privileges", "Manage privileges (permissions)."),
     "recover": ("idp.commands.backing", "Make a database of an earlier state safe."),
-    "registration": ("idp.commands.registration", "Let clients register themselves."),
+    "registration": ("idp.commands.registration", "Manage how clients register themselves."),
     "restore": ("idp.commands.backing", "Restore a backup into an empty database."),
     "serve": ("idp.commands.serve", "Run the server and the outbox worker."),
     "setup": ("idp.commands.setup", "Create or update tables, keys and seeds."),

@@ -83,7 +83,7 @@ def document(client_id: str = ID, **members: Any) -> dict[str, Any]:
 
 
 def let_in(session: Session, tenant_id: int = 1, **columns: Any) -> StrangerPolicy:
-    """Admit clients by their documents at an issuer."""
+    """Make an issuer take clients by their documents."""
     row = StrangerPolicy(tenant_id=tenant_id, **{"clients_by_document": "any", **columns})
     session.add(row)
     session.commit()
@@ -161,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(page.body)
 
     def log_message(self, *_arguments: object) -> None:
-        """Log nothing."""
+        """Keep requests out of the output."""
 
 
 def _contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:

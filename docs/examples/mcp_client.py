@@ -2,7 +2,8 @@
 
     python mcp_client.py https://mcp.example.com/mcp notes-terminal whoami
 
-The application is registered beforehand, with the address http://127.0.0.1/callback.
+The application is registered beforehand, with the address http://127.0.0.1/callback. With ""
+for its name the program registers itself, where the issuer lets applications do so.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from pydantic import AnyUrl
 
 
 class Memory(TokenStorage):
-    """Keeps tokens for as long as the program runs; the client is known from the start."""
+    """Keeps tokens for as long as the program runs, and the client that it is."""
 
-    def __init__(self, client: OAuthClientInformationFull) -> None:
-        self.client: OAuthClientInformationFull | None = client
+    def __init__(self, client: OAuthClientInformationFull | None) -> None:
+        self.client = client
         self.tokens: OAuthToken | None = None
 
     async def get_tokens(self) -> OAuthToken | None:
@@ -41,11 +42,11 @@ class Memory(TokenStorage):
         self.tokens = tokens
 
     async def get_client_info(self) -> OAuthClientInformationFull | None:
-        """Return the registered client."""
+        """Return the registered client, if there is one yet."""
         return self.client
 
     async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        """Keep another client, where the issuer has changed."""
+        """Keep a client that was registered just now."""
         self.client = client_info
 
 
@@ -88,10 +89,15 @@ async def call(server: str, client_id: str, tool: str) -> str:
     """Sign in, call a tool and return its text."""
     callback = Callback()
     addresses = [AnyUrl(callback.address)]
-    known = OAuthClientInformationFull(client_id=client_id, redirect_uris=addresses)
-    auth = OAuthClientProvider(
-        server, OAuthClientMetadata(redirect_uris=addresses), Memory(known), show, callback.wait
+    known = None
+    if client_id:
+        known = OAuthClientInformationFull(client_id=client_id, redirect_uris=addresses)
+    own = OAuthClientMetadata(
+        client_name="Notes in a terminal",
+        redirect_uris=addresses,
+        token_endpoint_auth_method="none",  # noqa: S106 - names a method
     )
+    auth = OAuthClientProvider(server, own, Memory(known), show, callback.wait)
     async with (
         httpx2.AsyncClient(auth=auth, timeout=300) as http,
         Client(streamable_http_client(server, http_client=http)) as client,

@@ -22,7 +22,7 @@ from idp.platform.errors import BadRequest
 
 @click.group(cls=Group)
 def registration() -> None:
-    """Registration of clients by themselves."""
+    """Manage how clients register themselves."""
 
 
 @registration.group(cls=Group)

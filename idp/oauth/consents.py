@@ -21,6 +21,9 @@ from idp.platform.audit.tags import Tag
 from idp.platform.db import insert
 from idp.platform.errors import NotFound
 
+OF_NO_DOCUMENT = ""
+"""The hash that equals that of no client."""
+
 
 @dataclass(frozen=True, slots=True)
 class GivenConsent:
@@ -47,10 +50,13 @@ def remember_consent(
     tenant_id: int,
     scopes: Sequence[str],
     refused: Collection[str] = (),
+    *,
+    counts: bool = True,
 ) -> None:
     """Remember what a person allows a client, on top of what was allowed before.
 
-    What the person was shown and did not tick is allowed no more.
+    What the person was shown and did not tick is allowed no more. What does not count is shown to
+    them, and asked for anew.
     """
     now = clock.now()
     lifetime = client.consent_lifetime
@@ -69,7 +75,7 @@ def remember_consent(
         expires_at = min(expires_at, before.expires_at)
     values = {
         "scopes": sorted({*scopes, *kept}),
-        "document_hash": client.document_hash,
+        "document_hash": client.document_hash if counts else OF_NO_DOCUMENT,
         "created_at": now,
         "expires_at": expires_at,
     }

@@ -213,7 +213,9 @@ def _as_shown(
 ) -> PendingRequest:
     parameters = Parameters(parameters_of(session, row))
     client_id = parameters.get("client_id")
-    client = None if client_id is None else callers.find_now(session, issuer, client_id)
+    # Nobody has to be reached elsewhere for a sign-out.
+    look = callers.known_now if row.endpoint == "endsession" else callers.find_now
+    client = None if client_id is None else look(session, issuer, client_id)
     return PendingRequest(
         handle=handle,
         client=client,

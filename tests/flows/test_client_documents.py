@@ -419,6 +419,16 @@ def test_a_changed_document_is_asked_about_again(client, session, scene, publish
     assert answer.status_code == 401
 
 
+def test_what_is_not_to_be_remembered_is_asked_again_and_shown(client, session, scene):
+    for remember, is_asked in ((False, True), (True, False), (False, True)):
+        asked = authorize(client, prompt="consent")
+        assert protocol.code_of(allow(client, asked, remember=remember))
+        assert authorize(client).location.startswith("/consent?") is is_asked
+        page = client.get("/account/applications", headers={"Accept": "text/html"})
+        assert "client.example" in page.get_data(as_text=True)
+    assert count(session, Consent) == 1
+
+
 def test_a_document_that_changes_at_each_fetch_is_asked_about_each_time(
     client, session, scene, publisher, clock
 ):

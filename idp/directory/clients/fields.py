@@ -457,7 +457,7 @@ def default_of(column: str) -> Any:
 
 
 def set_defaults(client: Client) -> None:
-    """Set the defaults of a new client now, not with the insert: checks need them."""
+    """Set the defaults of the columns of a new client now: checks need them before the insert."""
     for column in Client.__table__.columns.keys():  # noqa: SIM118 - no dict
         if getattr(client, column) is None:
             setattr(client, column, default_of(column))

@@ -81,11 +81,6 @@ class ClientMetadata:
     extra: Mapping[str, Any] = field(default_factory=dict)
     """What is kept and answered, and changes nothing."""
 
-    @property
-    def is_native(self) -> bool:
-        """Whether it runs on a device of its user."""
-        return self.application_type == "native"
-
 
 SETTINGS = (
     "application_type",

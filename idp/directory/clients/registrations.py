@@ -367,7 +367,7 @@ def _check(client: Client) -> None:
 
 
 def _new_secret(session: Session, client: Client) -> str | None:
-    """Add a secret where a client authenticates with one; return it."""
+    """Add a secret to a client that authenticates with one; return it."""
     if not service.needs_secret(client):
         return None
     return service.append_secret(session, client, None)

@@ -182,6 +182,7 @@ def settle(
             approved.tenant_id,
             sorted(approved.consented),
             set(validated.consent_scopes) - approved.consented,
+            counts=approved.is_remembered,
         )
 
 

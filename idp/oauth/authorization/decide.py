@@ -223,7 +223,8 @@ async def _read_consent(
     storage: Storage, validated: ValidatedRequest, visitor: SignedIn, tenant_id: int
 ) -> set[str]:
     client = validated.client
-    if client.row_id is None or (client.is_stranger and not client.allow_remember_consent):
+    is_forgotten = client.is_stranger and not client.allow_remember_consent
+    if client.row_id is None or client.has_new_keys or is_forgotten:
         return set()
     row = await storage.one(
         _CONSENT,

@@ -36,7 +36,7 @@ async def register(request: ProtocolRequest, storage: Storage) -> ProtocolRespon
 
 
 async def manage(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
-    """Answer a client that reads, replaces or deletes what is registered of it (RFC 7592 2)."""
+    """Read, replace or delete a client on its own behalf (RFC 7592 2)."""
     client_id = dict(request.query).get("id", "")
     found = await _carry_out(storage, request, client_id, _ACTS[request.method])
     return ProtocolResponse(204, NO_STORE) if found is None else json_response(found)
