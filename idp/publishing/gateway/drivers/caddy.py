@@ -224,7 +224,7 @@ class Caddy:
         ]
 
     def _certificate(self) -> Json:
-        """Tell the certificate of the caller; what a caller writes there themselves is replaced."""
+        """Return the header with the certificate of the caller, in place of what they sent."""
         if not self.client_certificate:
             return {}
         named = _CERTIFICATES.get(self.client_certificate)
