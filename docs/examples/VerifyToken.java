@@ -1,4 +1,4 @@
-// Check access tokens of idp in a Java service; needs com.nimbusds:oauth2-oidc-sdk 11, which brings
+// Check access tokens of idp in a Java service; needs com.nimbusds:oauth2-oidc-sdk 11.39, which brings
 // nimbus-jose-jwt (and com.google.crypto.tink:tink when tokens are signed by EdDSA).
 //
 // As a program it reads tokens from standard input, one a line, and prints whether each is good:
@@ -29,7 +29,7 @@ import com.nimbusds.oauth2.sdk.dpop.JWKThumbprintConfirmation;
 import com.nimbusds.oauth2.sdk.dpop.verifiers.AccessTokenValidationException;
 import com.nimbusds.oauth2.sdk.dpop.verifiers.DPoPIssuer;
 import com.nimbusds.oauth2.sdk.dpop.verifiers.DPoPProtectedResourceRequestVerifier;
-import com.nimbusds.oauth2.sdk.dpop.verifiers.DefaultDPoPSingleUseChecker;
+import com.nimbusds.oauth2.sdk.dpop.verifiers.InMemoryDPoPSingleUseChecker;
 import com.nimbusds.oauth2.sdk.dpop.verifiers.InvalidDPoPProofException;
 import com.nimbusds.oauth2.sdk.id.ClientID;
 import com.nimbusds.oauth2.sdk.token.DPoPAccessToken;
@@ -60,7 +60,7 @@ public final class VerifyToken {
                     Set.of(JWSAlgorithm.ES256, JWSAlgorithm.PS256, JWSAlgorithm.EdDSA),
                     60,
                     60,
-                    new DefaultDPoPSingleUseChecker(120, 600));
+                    new InMemoryDPoPSingleUseChecker(120, 600));
 
     public VerifyToken(Collection<String> trusted, String audience)
             throws IOException, ParseException {

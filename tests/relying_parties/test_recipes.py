@@ -261,7 +261,7 @@ def bound_token(provider: Provider, service: Service, prover: Prover) -> str:
     return str(answer.json()["access_token"])
 
 
-JAVA = ("com.nimbusds:oauth2-oidc-sdk:11.20.1",)
+JAVA = ("com.nimbusds:oauth2-oidc-sdk:11.39",)
 FORBIDDEN = "refused: the permission is not held"
 
 

@@ -240,7 +240,7 @@ class Caddy:
         }
 
     def _certificate(self) -> Json:
-        """Return the header of the caller's certificate; what callers write there is replaced."""
+        """Return the header with the certificate of the caller, in place of what they sent."""
         if not self.client_certificate:
             return {}
         named = _CERTIFICATES.get(self.client_certificate)
