@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import flask_babel
-from babel.support import Translations
 from flask import Flask, g, has_request_context, request
 from werkzeug.wrappers import Response
 
@@ -60,8 +60,8 @@ def setup(app: Flask) -> None:
     )
 
 
-def _catalogue() -> Translations:
-    found: Translations | None = g.get("catalogue")
+def _catalogue() -> Any:
+    found = g.get("catalogue")
     if found is None:
         found = g.catalogue = flask_babel.get_translations()
     return found
