@@ -14,6 +14,7 @@ from idp.directory.factors import enrolment, passkeys, recovery
 from idp.directory.factors import service as factors
 from idp.directory.factors.enrolment import NewCode
 from idp.directory.factors.models import Passkey, Totp
+from idp.directory.factors.sent_codes import Target
 from idp.directory.factors.service import Factor
 from idp.directory.tenants import service as tenants
 from idp.directory.users import management as people
@@ -52,6 +53,8 @@ class FactorsView:
     """Whether the person signs in with an enrolment code next."""
     code_expires_at: datetime | None
     """Until when the code can be used; None: there is none, or it was used or has expired."""
+    targets: Sequence[Target] = ()
+    """Where codes are sent where a policy asks for a second step."""
 
     @property
     def count(self) -> int:
@@ -173,6 +176,7 @@ def _view(session: Session, user: User) -> FactorsView:
         recovery.count_left(session, user.id) if has_factor else 0,
         code is not None,
         code.expires_at if code is not None and is_usable else None,
+        [] if has_factor else factors.targets_of(session, user),
     )
 
 

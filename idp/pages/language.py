@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import flask_babel
 from flask import Flask, g, has_request_context, request
-from flask_babel import support
 from werkzeug.wrappers import Response
 
 COOKIE = "lang"
@@ -60,8 +60,8 @@ def setup(app: Flask) -> None:
     )
 
 
-def _catalogue() -> support.Translations:
-    found: support.Translations | None = g.get("catalogue")
+def _catalogue() -> Any:
+    found = g.get("catalogue")
     if found is None:
         found = g.catalogue = flask_babel.get_translations()
     return found

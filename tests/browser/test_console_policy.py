@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 from playwright.sync_api import expect
 
 from idp.directory.tenants import service as tenants
 from tests.browser.test_look import Visit
-from tests.protocol import PASSWORD, add_person, add_role, add_tenant
+from tests.protocol import PASSWORD, add_person, add_role, add_tenant, start_session
 
 pytestmark = [pytest.mark.browser, pytest.mark.no_database]
 
@@ -86,7 +88,8 @@ def test_a_policy_is_set_and_met(chromium, house, language, colours, scripts):
 @pytest.mark.parametrize(("language", "colours"), [("en", "light"), ("zh", "dark")])
 def test_a_second_factor_is_required_and_put_off(chromium, house, session, language, colours):
     server, acme = house
-    add_person(session, "bob", tenant_ids=(acme,))
+    bob = add_person(session, "bob", tenant_ids=(acme,))
+    start_session(session, urlsplit(server.url).netloc, bob)
     chief = add_person(session, "chief", tenant_ids=())
     tenants.add_member(session, acme, chief.id, is_admin=True)
     role = add_role(session, chief, "editor", tenant_id=acme)
@@ -112,6 +115,10 @@ def test_a_second_factor_is_required_and_put_off(chromium, house, session, langu
     page.wait_for_url("**/policy?notice=saved")
     expect(page.get_by_label("chief")).to_be_checked()
     visit.look(f"policy-factors-{colours}")
+    page.click("a[href$='/policy/sessions/end']")
+    visit.look(f"policy-sessions-{colours}")
+    page.click("main button[type=submit]")
+    page.wait_for_url("**/policy?ended=1")
     page.goto(f"{server.url}/console/t/{acme}/roles/{role.id}")
     page.select_option("#second_factor", "required")
     page.click("form[action$='/policy'] button")

@@ -6,10 +6,13 @@ import json
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from idp.directory.policies.models import Policy
 from idp.directory.users.models import User
 from idp.oauth.models import AuthorizationRequest
+from idp.platform import clock as wall
+from idp.platform.sessions.models import BrowserSession
 from tests import protocol
 from tests.pages.browsing import HTML, readable, send, submit
 from tests.protocol import (
@@ -25,6 +28,7 @@ from tests.protocol import (
 
 OFFER = "With a second step, nobody signs in who learns it."
 DECLINE = "/account/security/not-now"
+ESSENTIAL = json.dumps({"id_token": {"acr": {"essential": True, "value": "mfa"}}})
 
 
 @pytest.fixture
@@ -160,3 +164,24 @@ def test_a_wish_for_a_passkey_is_put_off_too(new_client, session, ann):
 def test_a_wish_that_cannot_be_met_is_still_no_obstacle(client, session, ann):
     sign_in(client, session, ann)
     assert obtain(client, register(session), acr_values="mfa").identity["acr"] == "pwd"
+
+
+def test_a_remembered_device_may_put_off_a_wish_where_a_factor_is_required(
+    client, session, ann, secret
+):
+    session.add(Policy(tenant_id=1, second_factor="required"))
+    session.commit()
+    app = register(session)
+    sign_in(client, session, ann)
+    asked = authorize(client, app, acr_values="mfa")
+    assert "Not now" not in readable(client.get(asked.location, headers=HTML))
+    spared = {"trusted_until": wall.now() + timedelta(days=9)}
+    session.execute(update(BrowserSession).values(**spared))
+    session.commit()
+    assert protocol.code_of(authorize(client, app))
+    page, answer = decline(client, authorize(client, app, acr_values="mfa"))
+    assert "Not now" in readable(page)
+    assert protocol.code_of(client.get(answer.location))
+    # What the application demands is not put off.
+    demanded = authorize(client, app, claims=ESSENTIAL)
+    assert "Not now" not in readable(client.get(demanded.location, headers=HTML))

@@ -48,6 +48,7 @@ class FactorsShape(AdminShape):
     recovery_codes_left = int32()
     needs_enrolment_code = fields.Boolean(attribute="needs_code")
     enrolment_code_expires_at = Moment(attribute="code_expires_at", allow_none=True)
+    codes_sent_to = fields.List(text(), attribute="targets")
 
 
 class EnrolmentCodeShape(AdminShape):
@@ -153,6 +154,7 @@ def shown(found: FactorsView) -> dict[str, Any]:
         "recovery_codes_left": found.recovery_codes_left,
         "needs_code": found.needs_code,
         "code_expires_at": found.code_expires_at,
+        "targets": [target.masked for target in found.targets],
     }
 
 

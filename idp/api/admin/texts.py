@@ -1522,6 +1522,11 @@ MEMBERS = {
     "factors": Text(
         "Second factors: apps, then passkeys.", "两步验证方式，先列验证器应用，后列通行密钥。"
     ),
+    "codes_sent_to": Text(
+        "Masked addresses and numbers that codes are sent to where a policy asks for a second factor; empty for people "
+        "with an app or a passkey.",
+        "要求两步验证时接收验证码的邮箱和手机号（部分隐藏）；已有身份验证器应用或通行密钥的人员为空。",
+    ),
     "recovery_codes_left": Text("Unused recovery codes.", "剩余恢复码数量。"),
     "needs_enrolment_code": Text(
         "Whether the next sign-in asks for an enrolment code.", "下次登录是否需要绑定码。"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
@@ -151,15 +151,26 @@ def list_query(
 def names_with_ending_secrets(
     session: Session, actor: Actor, until: datetime, *, limit: int = 100
 ) -> Sequence[str]:
-    """Return the names of enabled clients in reach with a secret that expires before a time."""
-    ending = exists().where(
-        ClientSecret.client_id == Client.id,
-        ClientSecret.expires_at > clock.now(),
-        ClientSecret.expires_at <= until,
+    """Return the names of enabled clients in reach with a secret that expires before a time.
+
+    Those of the secrets that expire first, however many there are.
+    """
+    soonest = (
+        select(ClientSecret.client_id)
+        .join(Client, Client.id == ClientSecret.client_id)
+        .where(
+            ClientSecret.expires_at > clock.now(),
+            ClientSecret.expires_at <= until,
+            _in_reach(actor),
+            Client.enabled.is_(True),
+        )
+        .order_by(ClientSecret.expires_at, ClientSecret.id)
+        .limit(limit)
+        .subquery()
     )
     name = func.coalesce(Client.client_name, Client.client_id)
-    query = select(name).where(_in_reach(actor), Client.enabled.is_(True), ending)
-    return session.scalars(query.order_by(name, Client.id).limit(limit)).all()
+    query = select(name).where(Client.id.in_(select(soonest.c.client_id)))
+    return session.scalars(query.order_by(name, Client.id)).all()
 
 
 def with_scope(

@@ -185,7 +185,7 @@ class ClientSecret(Base):
     client_id: Mapped[int] = reference("client.id")
     description: Mapped[str | None] = mapped_column(String(2000))
     value_hash: Mapped[str] = mapped_column(String(100))
-    expires_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None] = mapped_column(index=True)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     if TYPE_CHECKING:
         last_used_at: Mapped[datetime | None]

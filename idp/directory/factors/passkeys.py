@@ -181,7 +181,7 @@ def creation_options(
         "challenge": _new_challenge(session, Purpose.ADD, issuer, owner),
         "rp": {"id": rp_id, "name": issuer.name},
         "user": {
-            "id": b64url(user_handle(session, user.id)),
+            "id": b64url(_handle(session, user.id, own)),
             "name": user.username,
             "displayName": user.full_name,
         },
@@ -199,27 +199,37 @@ def creation_options(
 
 def user_handle(session: Session, user_id: int) -> bytes:
     """Return what names a person in authenticators: that of their passkeys, or a new one."""
-    query = select(Passkey.user_handle).where(Passkey.user_id == user_id)
-    found = session.scalar(query.order_by(Passkey.id).limit(1))
+    return _handle(session, user_id, list_of(session, user_id))
+
+
+def _handle(session: Session, user_id: int, own: Sequence[Passkey]) -> bytes:
+    if own:
+        return own[0].user_handle
     key = runtime.of(session).keyring.key(HANDLE)
-    return found or hmac.digest(key, str(user_id).encode(), "sha256")
+    return hmac.digest(key, str(user_id).encode(), "sha256")
 
 
-def signals(session: Session, issuer: Issuer, user: User) -> dict[str, Any] | None:
+def signals(
+    session: Session, issuer: Issuer, user: User, own: Sequence[Passkey]
+) -> dict[str, Any] | None:
     """Return what browsers are told of a person's passkeys, so that they offer no other ones.
 
-    Web Authentication 5.1.10.
+    Web Authentication 5.1.10. `own` is what `list_of` returns.
     """
     rp_id = rp_id_of(session, issuer)
     if rp_id is None:
         return None
     return {
         "rpId": rp_id,
-        "userId": b64url(user_handle(session, user.id)),
+        "userId": b64url(_handle(session, user.id, own)),
         "name": user.username,
         "displayName": user.full_name,
         "allAcceptedCredentialIds": [
-            b64url(row.credential_id) for row in usable(session, issuer, user.id)
+            b64url(row.credential_id)
+            for row in own
+            if row.issuer_tenant_id == issuer.tenant_id
+            and row.suspended_at is None
+            and row.rp_id == rp_id
         ],
     }
 

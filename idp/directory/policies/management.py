@@ -68,6 +68,8 @@ def replace(
     stamps.check(state.row.concurrency_stamp, stamp)
     rules.check(spec, state.above, state.row)
     _check_way_in(session, tenant_id, _combined(session, tenant_id, spec, state.above))
+    if tenant_id == PLATFORM_TENANT_ID:
+        _check_ways_in_below(session, spec)
     _check_exempt(session, tenant_id, spec.exempt_user_ids or ())
     before, after = _values(state.row), _values(spec)
     if before == after:
@@ -106,6 +108,23 @@ def _check_way_in(session: Session, tenant_id: int, required: Required) -> None:
     issuer = tenant_rules.issuer_of(session, tenant_id)
     takes_passkeys = issuer.passkey_host is not None
     rules.check_way_in(required, issuer.url, takes_passkeys=takes_passkeys)
+
+
+def _check_ways_in_below(session: Session, spec: PolicySpec) -> None:
+    """Refuse a policy of the platform with which the people of a tenant could not sign in any more.
+
+    What a tenant requires itself counts with it, and so does the address at which they sign in.
+    """
+    above = snapshot.with_settings(runtime.of(session).settings, spec)
+    others = Policy.tenant_id != PLATFORM_TENANT_ID
+    own = {row.tenant_id: row for row in session.scalars(select(Policy).where(others))}
+    platform = tenant_rules.issuer_of(session, PLATFORM_TENANT_ID)
+    issuers = tenant_rules.issuers(session)
+    for tenant_id in sorted(own.keys() | issuers.keys()):
+        row, issuer = own.get(tenant_id), issuers.get(tenant_id, platform)
+        required = rules.combined([above] if row is None else [row, above])
+        takes_passkeys = issuer.passkey_host is not None
+        rules.check_way_in(required, issuer.url, takes_passkeys=takes_passkeys)
 
 
 @dataclass(frozen=True, slots=True)

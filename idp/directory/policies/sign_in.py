@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from idp.directory import levels
 from idp.directory.clients import snapshot as clients
 from idp.directory.policies import snapshot
 from idp.directory.policies.rules import Required
@@ -43,6 +44,25 @@ def put_off_until(required: Required, asked_at: datetime | None) -> datetime:
     `asked_at` is when they were first asked; None: now.
     """
     return (asked_at or clock.now()) + timedelta(days=required.grace_days)
+
+
+def is_spared(
+    required: Required,
+    reach: str,
+    *,
+    auth_time: datetime,
+    trusted_until: datetime | None,
+    asked_at: datetime | None,
+) -> bool:
+    """Return whether a policy asks for nothing more now: of a remembered device, or not yet.
+
+    `reach` is the level that the person can reach with what they have. Who has what a policy
+    requires is never spared by the time for setting it up, and who lacks it never by a device.
+    """
+    if not levels.satisfies(reach, required.wanted):
+        return asked_at is not None and put_off_until(required, asked_at) > clock.now()
+    oldest = clock.now() - timedelta(days=required.device_days)
+    return trusted_until is not None and trusted_until > clock.now() and auth_time > oldest
 
 
 def note_asked(session: Session, user: User) -> None:

@@ -96,6 +96,19 @@ def issuer_of(session: Session, tenant_id: int) -> Issuer:
     return _issuer(session, tenant, brands.find_row(session, tenant.id), None)
 
 
+def issuers(session: Session) -> dict[int, Issuer]:
+    """Return the issuers other than the platform by their tenants, without brands: one query."""
+    query = select(Tenant.id, Tenant.name, Tenant.issuer_host, TenantHost.host)
+    query = query.join(TenantHost, TenantHost.tenant_id == Tenant.id)
+    query = query.where(Tenant.id != PLATFORM_TENANT_ID).order_by(TenantHost.id.desc())
+    scheme = runtime.of(session).settings.scheme
+    found: dict[int, Issuer] = {}
+    for tenant_id, name, issuer_host, host in session.execute(query):
+        own = issuer_host or host
+        found[tenant_id] = Issuer(tenant_id, f"{scheme}://{own}", own, name)
+    return found
+
+
 def find(session: Session, tenant_id: int) -> Tenant | None:
     """Find a tenant by id."""
     return session.get(Tenant, tenant_id)

@@ -15,7 +15,7 @@ from idp.directory.factors import service as factors
 from idp.directory.levels import HIGHEST, PWD, satisfies
 from idp.directory.policies import snapshot as policies
 from idp.directory.policies.rules import NOTHING, Required
-from idp.directory.policies.sign_in import put_off_until
+from idp.directory.policies.sign_in import is_spared
 from idp.oauth.authorization.validated import Approved, ValidatedRequest
 from idp.oauth.checks import levels, tenant
 from idp.oauth.checks import scope as scopes
@@ -178,17 +178,13 @@ async def _settle_level(
 
 
 def _is_spared(visitor: SignedIn, required: Required, reach: str) -> bool:
-    """Return whether a policy asks for nothing more now: of a remembered device, or not yet.
-
-    Who has what a policy requires is never spared by the time for setting it up, and who lacks it
-    never by a device.
-    """
-    if not satisfies(reach, required.wanted):
-        asked_at = visitor.asked_at
-        return asked_at is not None and put_off_until(required, asked_at) > clock.now()
-    until = visitor.trusted_until
-    oldest = clock.now() - timedelta(days=required.device_days)
-    return until is not None and until > clock.now() and visitor.auth_time > oldest
+    return is_spared(
+        required,
+        reach,
+        auth_time=visitor.auth_time,
+        trusted_until=visitor.trusted_until,
+        asked_at=visitor.asked_at,
+    )
 
 
 def _depends_on_consent(validated: ValidatedRequest, answers: Answers | None) -> bool:

@@ -271,7 +271,7 @@ def _overview(visitor: Visitor, status: int = 200, *, refusal: str | None = None
     session, issuer, user = database(), current_issuer(), visitor.user
     apps = rules.list_apps(session, user.id)
     own = passkey_rules.list_of(session, user.id)
-    signals = passkey_rules.signals(session, issuer, user)
+    signals = passkey_rules.signals(session, issuer, user, own)
     known = devices.list_for(session, user)
     offered = second_factors.offered_kinds(session, issuer, user)
     return page(

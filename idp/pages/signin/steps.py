@@ -103,10 +103,22 @@ class Place:
             return False
         browser, required = self.known.browser, self.required
         held = levels.held(browser.mfa_at, browser.phr_at, required.level_minutes)
-        if not levels.satisfies(held, required.wanted):
+        if not levels.satisfies(held, required.wanted) and not self._is_spared(required):
             return False
         handle = self.authorization.handle
         return pending.may_decline_level(database(), current_issuer(), handle, held)
+
+    def _is_spared(self, required: Required) -> bool:
+        """Return whether the policy asks for nothing more of the session."""
+        assert isinstance(self.known, Visitor)  # noqa: S101 - attempts prove what is required
+        browser, user = self.known.browser, self.known.user
+        return sign_in_policies.is_spared(
+            required,
+            factor_rules.highest_level(database(), current_issuer(), user.id),
+            auth_time=browser.auth_time,
+            trusted_until=browser.trusted_until,
+            asked_at=user.second_factor_asked_at,
+        )
 
     @property
     def client_id(self) -> str | None:

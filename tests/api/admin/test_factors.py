@@ -75,6 +75,7 @@ def test_factors_are_shown_without_their_secrets(mary, session, ann, acme):
         "recovery_codes_left": recovery.NUMBER,
         "needs_enrolment_code": False,
         "enrolment_code_expires_at": None,
+        "codes_sent_to": [],
     }
     assert answer.headers["Cache-Control"] == "no-store"
 

@@ -14,6 +14,7 @@ from idp.platform.audit.tags import Tag
 from idp.platform.sessions.models import BrowserSession
 from tests import protocol
 from tests.api import admin, center
+from tests.api.center import statements
 
 READ = "ids4.ms.admin.policy.read"
 WRITE = "ids4.ms.admin.policy.write"
@@ -314,3 +315,21 @@ def test_nobody_ends_sessions_of_people_out_of_reach_by_a_policy(boss, session, 
     session.rollback()
     query = select(BrowserSession.user_id).where(BrowserSession.ended_at.is_not(None))
     assert list(session.scalars(query)) == [own.id]
+
+
+def test_the_policy_of_the_platform_leaves_every_organisation_a_way_in(root, session, runtime):
+    named = protocol.add_tenant(session, "Named", hosts=["login.named.localhost:8000"])
+    literal = protocol.add_tenant(session, "Literal", hosts=["127.0.0.9:8000"])
+    put(root, named, factors=["totp"], second_factor="required")
+    put(root, literal, factors=["totp", "passkey"], second_factor="required")
+    # What is left of both lists are passkeys, which browsers refuse at a literal address.
+    assert "127.0.0.9" in refused(root, PLATFORM, factors=["passkey"])["factors"][0]
+    put(root, literal)
+    # One query for the addresses, however many organisations there are.
+    with statements(runtime.engine) as few:
+        put(root, PLATFORM, factors=["totp"], device_days=20)
+    for number in range(5):
+        protocol.add_tenant(session, f"More {number}", hosts=[f"more{number}.localhost:8000"])
+    with statements(runtime.engine) as more:
+        put(root, PLATFORM, factors=["totp"], device_days=10)
+    assert len(more) == len(few)

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from idp.directory.factors import passkeys
 from idp.directory.factors.models import EnrolmentCode, Totp
+from idp.directory.policies.models import Policy
 from idp.directory.users.models import User
 from idp.platform import clock as times
 from tests.api.center import statements
@@ -50,6 +51,18 @@ def test_factors_are_shown_and_one_of_several_is_removed(client, session, boss, 
     assert apps(session, ann) == [second]
     assert tags(session, ann)[-1] == "admin:user:factor-removed"
     assert tags(session, ann).count("admin:user:factor-removed") == 1
+
+
+def test_where_codes_would_be_sent_is_shown_masked(client, session, boss, ann):
+    session.add(Policy(tenant_id=1, factors=["totp", "mail"]))
+    session.add(Policy(tenant_id=boss, factors=["totp", "mail"], concurrency_stamp="x"))
+    ann.email_verified = True
+    session.commit()
+    page = readable(client.get(page_of(ann, boss)))
+    assert "Codes are sent to a•••@a•••.example where a second step is asked for." in page
+    assert "ann@acme.example" not in page.partition("Second factors")[2]
+    add_authenticator(session, ann)
+    assert "Codes are sent to" not in readable(client.get(page_of(ann, boss)))
 
 
 def test_a_passkey_is_removed_like_an_app(client, session, boss, ann):
