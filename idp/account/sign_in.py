@@ -240,7 +240,7 @@ def with_code(
         attempts.count_failure(session, attempt)
         return None
     attempts.note(attempt, [Proof(factor)], remember_device=remember_device)
-    return finish(session, issuer, attempt, cookie, sent)
+    return finish(session, issuer, attempt, cookie, sent, is_noted=True)
 
 
 def with_enrolment_code(session: Session, issuer: Issuer, attempt: OpenAttempt, code: str) -> bool:
@@ -273,7 +273,7 @@ def with_sent_code(
     if Proof.ENROLMENT_CODE in attempt.proofs:
         enrolment.forget(session, attempt.user.id)
     attempts.note(attempt, [proof], remember_device=remember_device)
-    return finish(session, issuer, attempt, cookie, sent)
+    return finish(session, issuer, attempt, cookie, sent, is_noted=True)
 
 
 def with_second_passkey(
@@ -292,7 +292,7 @@ def with_second_passkey(
         attempts.count_failure(session, attempt)
         return None
     attempts.note(attempt, proofs, remember_device=remember_device)
-    return finish(session, issuer, attempt, cookie, sent)
+    return finish(session, issuer, attempt, cookie, sent, is_noted=True)
 
 
 def with_new_passkey(
@@ -390,16 +390,20 @@ def finish(
     attempt: OpenAttempt,
     cookie: str | None,
     sent: Sent = NOTHING,
+    *,
+    is_noted: bool = False,
 ) -> Outcome | None:
     """End an attempt by its session if nothing else is to be proven; None: it has one already.
 
-    `cookie` is the session cookie that the browser sent; its session is replaced.
+    `cookie` is the session cookie that the browser sent; its session is replaced. `is_noted`:
+    there are proofs that were noted and not written.
     """
     row, user = attempt.row, attempt.user
     asked = policies.asked_of(session, issuer, user.id, row.client_id)
     step = next_step(_progress_of(session, issuer, attempt, asked))
     if step is not Step.DONE:
-        attempts.save(session, attempt)
+        if is_noted:
+            attempts.save(session, attempt)
         return Outcome(step, None, row.remember)
     if not attempts.use(session, attempt):
         return None
