@@ -118,7 +118,6 @@ SCOPES = {
     "ids4.ms.admin.all": "平台管理的全部接口",
     "ids4.ms.admin.apis.all": "平台管理：API 开放范围的全部接口",
     "ids4.ms.admin.apis.read": "平台管理：查看 API 的开放范围",
-    "ids4.ms.admin.apis.write": "平台管理：修改 API 的开放范围",
     "ids4.ms.admin.audit.all": "平台管理：审计日志的全部接口",
     "ids4.ms.admin.audit.read": "平台管理：查看和导出审计日志",
     "ids4.ms.admin.branding.all": "平台管理：品牌设置的全部接口",

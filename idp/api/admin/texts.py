@@ -700,7 +700,7 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
 
 SCHEMAS = {
     "Problem": PROBLEM,
-    "Api": Text("An API.", "API。"),
+    "Api": Text("An API.", "一个 API。"),
     "ApiPage": Text("A page of APIs.", "一页 API。"),
     "ApiChange": Text("What changes of an API.", "API 的修改内容。"),
     "Overview": Text("Figures by day.", "每日统计数据。"),
