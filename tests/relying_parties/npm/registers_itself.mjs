@@ -3,6 +3,11 @@ import { createInterface } from "node:readline";
 import * as client from "openid-client";
 
 const [issuer, token, redirectUri, method] = process.argv.slice(2);
+const METHODS = {
+  client_secret_basic: client.ClientSecretBasic,
+  client_secret_post: client.ClientSecretPost,
+  none: client.None,
+};
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
 const config = await client.dynamicClientRegistration(
@@ -13,7 +18,7 @@ const config = await client.dynamicClientRegistration(
     grant_types: ["authorization_code", "refresh_token"],
     token_endpoint_auth_method: method,
   },
-  method === "none" ? client.None() : undefined,
+  METHODS[method](),
   { execute: [client.allowInsecureRequests], initialAccessToken: token || undefined },
 );
 const verifier = client.randomPKCECodeVerifier();
