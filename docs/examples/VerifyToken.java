@@ -42,6 +42,7 @@ import java.text.ParseException;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -57,7 +58,9 @@ public final class VerifyToken {
     /** Proofs may be a minute old; used ones are remembered in this process. */
     private final DPoPProtectedResourceRequestVerifier proofs =
             new DPoPProtectedResourceRequestVerifier(
-                    Set.of(JWSAlgorithm.ES256, JWSAlgorithm.PS256, JWSAlgorithm.EdDSA),
+                    // The library takes out of it what it cannot do.
+                    new HashSet<>(
+                            Set.of(JWSAlgorithm.ES256, JWSAlgorithm.PS256, JWSAlgorithm.EdDSA)),
                     60,
                     60,
                     new InMemoryDPoPSingleUseChecker(120, 600));
