@@ -42,6 +42,7 @@ import java.text.ParseException;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -57,7 +58,8 @@ public final class VerifyToken {
     /** Proofs may be a minute old; used ones are remembered in this process. */
     private final DPoPProtectedResourceRequestVerifier proofs =
             new DPoPProtectedResourceRequestVerifier(
-                    Set.of(JWSAlgorithm.ES256, JWSAlgorithm.PS256, JWSAlgorithm.EdDSA),
+                    // The library checks no proofs by EdDSA, and wants a set that it may change.
+                    new HashSet<>(Set.of(JWSAlgorithm.ES256, JWSAlgorithm.PS256)),
                     60,
                     60,
                     new InMemoryDPoPSingleUseChecker(120, 600));
