@@ -36,8 +36,6 @@ LATE = {
     "idp/directory/factors/passkeys.py": {"idp.directory.factors.ceremonies"},
     # Only a command that failed needs the explanation of failures.
     "idp/cli.py": {"idp.commands.failures"},
-    # A tenth of a second, for the library that only checks of registrations need.
-    "idp/oauth/endpoints/registration.py": {"idp.oauth.authlib_adapter"},
     # Back ends, chosen by settings, each in one place.
     "idp/platform/connections/__init__.py": {"idp.platform.connections.threads"},
     "idp/platform/metrics/__init__.py": {
