@@ -23,8 +23,8 @@ test: env ## all tests on SQLite and on PostgreSQL; T=tests/flows runs a part, s
 ifdef T
 	$(BIN)/python -m pytest -n0 $(T)
 else
-	$(BIN)/python -m pytest -q -n3 --dist worksteal
-	$(BIN)/python -m pytest -q -n3 --dist worksteal --database postgresql -m "not no_database"
+	$(BIN)/python -m pytest -q -n4 --dist worksteal
+	$(BIN)/python -m pytest -q -n4 --dist worksteal --database postgresql -m "not no_database"
 endif
 
 check: env ## format, lint, types, import rules, templates, dependencies, migrations
