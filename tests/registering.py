@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import orjson
+import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
@@ -32,6 +36,15 @@ def let_in(session: Session, mode: str = "any", tenant_id: int = 1, **values: An
         setattr(row, name, value)
     session.add(row)
     session.commit()
+
+
+def wait_until_open(url: str) -> None:
+    """Wait until a server has heard that no token is needed; no client is registered."""
+    for _ in range(100):
+        if httpx.post(f"{url}{REGISTER}", json={}).status_code != HTTPStatus.UNAUTHORIZED:
+            return
+        time.sleep(0.1)
+    pytest.fail("registration is not open")
 
 
 def initial_token(session: Session, tenant_id: int | None = None, **options: Any) -> str:

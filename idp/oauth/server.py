@@ -28,7 +28,7 @@ from idp.platform.signing.algorithms import ALGORITHMS
 
 
 def _takes_registrations(session: Session, issuer: Issuer) -> bool:
-    return strangers.policy_at(session, issuer.tenant_id).by_registration != OFF
+    return strangers.read_policy(session, issuer.tenant_id).by_registration != OFF
 
 
 ENDPOINTS = (

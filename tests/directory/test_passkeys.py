@@ -327,12 +327,12 @@ def test_passkeys_outlive_a_new_host_while_the_old_one_is_kept(session, ann):
 
 def test_browsers_are_told_of_the_passkeys_that_are_accepted(session, ann):
     device = add(session, ann)
-    known = passkeys.signals(session, HERE, ann)
+    (row,) = passkeys.list_of(session, ann.id)
+    known = passkeys.signals(session, HERE, ann, [row])
     assert known["allAcceptedCredentialIds"] == [b64url(device.credential_id)]
     assert known["userId"] == b64url(device.user_handle)
-    (row,) = passkeys.list_of(session, ann.id)
     passkeys.remove(session, HERE, ann.id, row.id)
-    gone = passkeys.signals(session, HERE, ann)
+    gone = passkeys.signals(session, HERE, ann, [])
     assert (gone["allAcceptedCredentialIds"], gone["userId"]) == ([], known["userId"])
     claim = Claim(OWNER, device.get(passkeys.request_options(session, HERE, OWNER)))
     named = {"rpId": "localhost", "credentialId": b64url(device.credential_id)}

@@ -242,6 +242,7 @@ def asked(session: Session, user: User, tenant_id: int, issuer_tenant_id: int = 
     return snapshot.of_person(session, tenant_id, issuer_tenant_id, user.id).required.wanted
 
 
+@pytest.mark.settings(public_url="https://login.example.com")
 def test_the_strictest_of_second_factor_and_level_applies(
     session: Session, ann: User, acme: int
 ) -> None:

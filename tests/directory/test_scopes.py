@@ -37,6 +37,7 @@ def expected() -> set[str]:
 
 
 SHARED = {"consents": "sessions", "devices": "sessions", "grants": "sessions"}
+SHARED |= {"registrationtokens": "clients"}
 """Files of operations that are called by the codes of another one."""
 POSTED_READS = {"explain-presented"}
 """Operations that change nothing, and take what must not stand in an address."""

@@ -102,6 +102,7 @@ def test_a_library_registers_itself(
     with demanding.sessions() as session:
         registering.let_in(session)
         token = registering.initial_token(session) if method == "client_secret_post" else ""
+    registering.wait_until_open(demanding.url)
     arguments = (token, protocol.CALLBACK, method)
     result = sign_in(demanding, programs, clerk, "registers_itself", *arguments)
     assert result["client_id"].startswith("c_")

@@ -91,6 +91,11 @@ def policy_from(row: StrangerPolicy | None) -> Policy:
 @looked_up("strangers")
 def policy_at(session: Session, tenant_id: int) -> Policy:
     """Return which strangers the issuer of a tenant serves; cached."""
+    return read_policy(session, tenant_id)
+
+
+def read_policy(session: Session, tenant_id: int) -> Policy:
+    """Return which strangers the issuer of a tenant serves, from the database."""
     row = session.scalar(select(StrangerPolicy).where(StrangerPolicy.tenant_id == tenant_id))
     return policy_from(row)
 

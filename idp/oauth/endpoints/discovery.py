@@ -116,7 +116,7 @@ def _named(session: Session, issuer: Issuer, server: Server) -> dict[str, Endpoi
 
 def _documents(session: Session, issuer: Issuer) -> dict[str, Any]:
     """Return whether clients may be known by their documents (CIMD draft 5)."""
-    takes = strangers.policy_at(session, issuer.tenant_id).takes_documents
+    takes = strangers.read_policy(session, issuer.tenant_id).takes_documents
     return {"client_id_metadata_document_supported": True} if takes else {}
 
 
