@@ -19,7 +19,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -609,6 +609,7 @@ def live_server(
         arguments: tuple[str, ...] = ("--no-worker",),
         host: str = "127.0.0.1",
         port: int | None = None,
+        command: Sequence[str] | None = None,
         **fields: Any,
     ) -> LiveServer:
         port = port or free_port()
@@ -622,6 +623,7 @@ def live_server(
             log=tmp_path / f"server-{len(started)}.log",
             workers=workers,
             arguments=arguments,
+            command=command,
         )
         started.append(server)
         return server

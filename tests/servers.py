@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib.util
 import itertools
 import os
@@ -13,7 +12,6 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -22,14 +20,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 import psycopg
 import redis
 
+from tests.nursery import COMMAND, ROOT, Child, Nursery, dies_with_us
+
 _START_SECONDS = 60
-_PR_SET_PDEATHSIG = 1
 _ROOM = 1024**3
 
 
@@ -71,14 +70,6 @@ def free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise ServerError("no port is free")
-
-
-def dies_with_us(number: int) -> Callable[[], None] | None:
-    """Make a child end when this process is killed, where the kernel can do that."""
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None)
-    return lambda: libc.prctl(_PR_SET_PDEATHSIG, number)
 
 
 def postgres_programs() -> Path:
@@ -327,8 +318,10 @@ class Valkey:
 class LiveServer:
     """`idp serve` in a process of its own."""
 
+    _nursery: ClassVar = Nursery()
+
     url: str
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Child
     environment: dict[str, str]
     log: Path
 
@@ -341,25 +334,30 @@ class LiveServer:
         log: Path,
         workers: int = 1,
         arguments: tuple[str, ...] = ("--no-worker",),
-        command: Sequence[str | Path] = (sys.executable, "-c", "from idp.cli import main; main()"),
-        folder: Path = Path(__file__).parent.parent,
+        command: Sequence[str | Path] | None = COMMAND,
+        folder: Path = ROOT,
     ) -> LiveServer:
-        """Start the server and wait until it is ready."""
+        """Start the server and wait until it is ready.
+
+        `command`: how `idp` is called; None: it is forked from a process that has it in memory.
+        """
         child = {**clean_environment(), **environment}
+        serve = ("serve", "--listen", f"127.0.0.1:{port}", "--workers", str(workers), *arguments)
+        process: subprocess.Popen[bytes] | Child
         with log.open("ab") as output:
-            process = subprocess.Popen(
-                [
-                    *(*command, "serve", "--listen", f"127.0.0.1:{port}"),
-                    *("--workers", str(workers), *arguments),
-                ],
-                env=child,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                preexec_fn=dies_with_us(signal.SIGTERM),  # noqa: PLW1509 - one prctl, no lock
-            )
+            if command is None:
+                process = cls._nursery.start(serve, child, folder, output)
+            else:
+                process = subprocess.Popen(
+                    [*command, *serve],
+                    env=child,
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    preexec_fn=dies_with_us(signal.SIGTERM),  # noqa: PLW1509 - one prctl, no lock
+                )
         server = cls(f"http://127.0.0.1:{port}", process, child, log)
         try:
             _wait(server._ready, process, log)
@@ -392,7 +390,7 @@ def clean_environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(("IDP_", "PG"))}
 
 
-def _wait(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(ready: Callable[[], bool], process: subprocess.Popen[bytes] | Child, log: Path) -> None:
     end = time.monotonic() + _START_SECONDS
     while not ready():
         if process.poll() is not None or time.monotonic() > end:
@@ -402,7 +400,7 @@ def _wait(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path
         time.sleep(0.02)
 
 
-def _stop(process: subprocess.Popen[bytes], number: int, *, group: bool = False) -> int:
+def _stop(process: subprocess.Popen[bytes] | Child, number: int, *, group: bool = False) -> int:
     if process.poll() is None:
         process.send_signal(number)
         try:

@@ -131,7 +131,7 @@ def web(chromium: Browser, run: Run, tmp_path_factory: pytest.TempPathFactory) -
     )
     shop = _register(web)
     server = LiveServer.start(
-        as_environment(settings), port=ports[PROVIDER], log=folder / "server.log"
+        as_environment(settings), port=ports[PROVIDER], log=folder / "server.log", command=None
     )
     app = relying_party.make_app(web.shop, web.provider, "shop", shop)
     with pytest.MonkeyPatch.context() as patch, relying_party.serving(app, ports[SHOP]):

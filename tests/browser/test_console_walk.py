@@ -64,7 +64,7 @@ def served(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     given = {name: getattr(demo.settings, name) for name in demo.settings.model_fields_set}
     settings = Settings(**{**given, "public_url": f"http://127.0.0.1:{port}"})
     log = tmp_path_factory.mktemp("served") / "server.log"
-    server = LiveServer.start(as_environment(settings), port=port, log=log)
+    server = LiveServer.start(as_environment(settings), port=port, log=log, command=None)
     yield Served(demo, server.url)
     server.stop()
 

@@ -206,7 +206,9 @@ def test_a_database_that_is_gone_is_a_page_with_its_style(chromium, run, tmp_pat
     settings = make_settings(
         tmp_path, database_url=cluster.url(name), public_url=f"http://127.0.0.1:{port}"
     )
-    server = LiveServer.start(as_environment(settings), port=port, log=tmp_path / "server.log")
+    server = LiveServer.start(
+        as_environment(settings), port=port, log=tmp_path / "server.log", command=None
+    )
     context = chromium.new_context(locale="en-GB")
     page = context.new_page()
     try:

@@ -78,6 +78,7 @@ def running(database_url: str, folder: Path, **fields: Any) -> Iterator[Provider
         port=port,
         log=folder / f"{port}.log",
         arguments=("--no-worker", "--overlap"),
+        command=None,
     )
     runtime = create_runtime(settings)
     try:

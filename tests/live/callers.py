@@ -476,6 +476,8 @@ class Crowd:
     lost: int = 0
     may_refuse: bool = False
     """Whether 503 is an answer too."""
+    pause_seconds: float = 0.0
+    """How long a caller of `one_by_one` waits between an answer and its next request."""
 
     def settle(self, call: Call, reply: Answer) -> None:
         """Count an answer and compare it with what it must be."""
@@ -532,8 +534,7 @@ class Crowd:
                     return
             else:
                 self.settle(call, reply)
-                if reply.status == 503:
-                    await asyncio.sleep(0.05)
+                await asyncio.sleep(max(self.pause_seconds, 0.05 * (reply.status == 503)))
                 if wire.is_last:
                     wire.close()
                     wire = None

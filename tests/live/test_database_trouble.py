@@ -22,6 +22,8 @@ pytestmark = pytest.mark.no_database
 NAME = "trouble"
 CALLERS = 40
 """More than the connections of both workers together."""
+PAUSE_SECONDS = 0.1
+"""Between two requests of a caller: other tests want the machine too."""
 CUTS = 20
 RECOVERY_SECONDS = 4.0
 LOCK_SECONDS = 12.0
@@ -67,7 +69,7 @@ def connected(cluster: Postgres) -> psycopg.Connection[tuple[object, ...]]:
 def check(site: Site, everybody: tuple[int, list[Caller]], act: Act) -> Crowd:
     """Call while something happens, and see that nothing but 503 came of it."""
     chosen, found = everybody
-    crowd = Crowd(site, found, chosen, may_refuse=True)
+    crowd = Crowd(site, found, chosen, may_refuse=True, pause_seconds=PAUSE_SECONDS)
 
     async def trouble() -> None:
         await asyncio.sleep(1)

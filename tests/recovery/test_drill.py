@@ -49,7 +49,7 @@ def command(environment: Mapping[str, str], *arguments: str | Path) -> Any:
 
 
 class Crowd:
-    """People who sign in and refresh their tokens without a pause."""
+    """People who sign in and refresh their tokens, one every few hundredths of a second."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -65,6 +65,7 @@ class Crowd:
             answer = self.site.refresh(self.app, tokens["refresh_token"])
             self.statuses.add(answer.status)
             self.rounds += 1
+            time.sleep(0.05)
 
     def during(self, action: Callable[[], Any]) -> Any:
         """Visit while something is done."""

@@ -14,6 +14,7 @@ import threading
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import psutil
 import pytest
@@ -25,6 +26,7 @@ from idp.early_app import EXTENSION, create_front
 from idp.platform import metrics
 from idp.server import process as processes
 from tests.conftest import SECRET_KEY, as_environment, make_settings
+from tests.nursery import COMMAND
 from tests.servers import LiveServer, free_port
 
 
@@ -113,6 +115,12 @@ def hammer(port, stop, outcomes):
         count += 1
     outcomes.append(("answered", count))
     connection.close()
+
+
+@pytest.fixture
+def live_server(live_server):
+    """Start servers as the command line does."""
+    return partial(live_server, command=COMMAND)
 
 
 def test_no_request_is_lost_when_the_server_is_told_to_stop(live_server, pytestconfig):

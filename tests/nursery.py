@@ -1,0 +1,192 @@
+"""A process that has imported what `idp serve` imports: servers forked from it start in a tenth.
+
+It runs nothing else. Each request is one message: arguments, environment and folder of the server
+as JSON, with the file that it writes to and the end of a pipe that its exit code is written to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+COMMAND = [sys.executable, "-c", "from idp.cli import main; main()"]
+_LARGEST = 64 * 1024
+_NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+
+
+def dies_with_us(number: int) -> Callable[[], None] | None:
+    """Make a child end when this process is killed, where the kernel can do that."""
+    if sys.platform != "linux":
+        return None
+    pdeathsig, libc = 1, ctypes.CDLL(None)
+    return lambda: libc.prctl(pdeathsig, number)
+
+
+# The side of the tests.
+
+
+class Child:
+    """A process that the nursery forked; like `subprocess.Popen`, as far as servers need it."""
+
+    def __init__(self, pid: int, ended: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._ended = ended
+
+    def poll(self) -> int | None:
+        """Return the exit code; None while it runs."""
+        return self._look(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end; return the exit code."""
+        code = self._look(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired("idp serve", timeout or 0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to a process that has not ended."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to stop."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.send_signal(signal.SIGKILL)
+
+    def _look(self, seconds: float | None) -> int | None:
+        if self.returncode is None and select.select([self._ended], [], [], seconds)[0]:
+            said = os.read(self._ended, 16)
+            os.close(self._ended)
+            self.returncode = int(said) if said else -signal.SIGKILL  # the nursery is gone
+        return self.returncode
+
+
+class Nursery:
+    """The process, started when it is first asked; it ends with this one."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(
+        self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, output: Any
+    ) -> Child:
+        """Start `idp` with these arguments in a session of its own."""
+        if self._socket is None:
+            self._socket = self._make()
+        read, write = os.pipe()
+        message = {"arguments": [*arguments], "environment": {**environment}, "folder": str(folder)}
+        socket.send_fds(self._socket, [json.dumps(message).encode()], [output.fileno(), write])
+        os.close(write)
+        return Child(int(self._socket.recv(16)), read)
+
+    def _make(self) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.nursery", str(theirs.fileno())],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                preexec_fn=dies_with_us(signal.SIGTERM),  # noqa: PLW1509 - one prctl, no lock
+            )
+        return ours
+
+
+# The side of the nursery.
+
+
+def main(requests: socket.socket) -> None:
+    """Fork what is asked for until nobody can ask any more, and report what ended."""
+    for name in ("idp.commands.serve", "idp.app", "idp.platform.postgres", "redis"):
+        importlib.import_module(name)
+    waking, woken = os.pipe()
+    for end in (waking, woken):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    running: dict[int, int] = {}
+    while True:
+        ready, _, _ = select.select([requests, waking], [], [])
+        if waking in ready:
+            os.read(waking, 1024)
+            _report(running)
+        if requests in ready:
+            data, files, _, _ = socket.recv_fds(requests, _LARGEST, 2)
+            if not data:
+                return
+            output, ended = files
+            pid = os.fork()
+            if not pid:
+                signal.set_wakeup_fd(-1)
+                for end in (waking, woken, requests.fileno(), ended, *running.values()):
+                    os.close(end)
+                _become(json.loads(data), output)
+            os.close(output)
+            running[pid] = ended
+            requests.send(str(pid).encode())
+
+
+def _report(running: dict[int, int]) -> None:
+    for pid, ended in [*running.items()]:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            del running[pid]
+            with contextlib.suppress(BrokenPipeError):
+                os.write(ended, str(os.waitstatus_to_exitcode(status)).encode())
+            os.close(ended)
+
+
+def _become(request: Mapping[str, Any], output: int) -> None:
+    """Go on as the command that was asked for."""
+    code = 1
+    try:
+        os.setsid()
+        prepare = dies_with_us(signal.SIGTERM)
+        if prepare is not None:
+            prepare()
+        for number in _NUMBERS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for place in (1, 2):
+            os.dup2(output, place)
+        os.close(output)
+        os.chdir(request["folder"])
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        time.tzset()
+        # A server that is to take over is started with these.
+        sys.argv = ["-c", *request["arguments"]]
+        sys.orig_argv = [*COMMAND, *request["arguments"]]
+        from idp.cli import main as command
+
+        command()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main(socket.socket(fileno=int(sys.argv[1])))
