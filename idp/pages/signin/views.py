@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from idp.account import sign_in as signing_in
 from idp.directory.factors import passkeys as passkey_rules
+from idp.directory.policies import sign_in as sign_in_policies
 from idp.directory.registration import service as registration
 from idp.oauth.visitor import Visitor
 from idp.pages import device, passkeys, return_path
@@ -115,6 +116,7 @@ def login_page(
             "pages/signin/login.html",
             form=form,
             may_register=registration.is_open(database(), issuer),
+            may_remember=sign_in_policies.may_remember(database(), issuer),
             request_query=request_query_of(authorization),
             client=authorization.client if authorization else None,
             site=authorization.site if authorization else None,
