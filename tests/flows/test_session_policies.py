@@ -197,7 +197,7 @@ def test_without_a_policy_a_session_lasts_as_the_settings_say(client, session, a
 
 @pytest.fixture
 def careless(session, ann):
-    """Give a person a password that was set before it was known to be stolen."""
+    """Return a person whose password was set before it was known to be stolen."""
     ann.password_hash = passwords.make_hash(STOLEN)
     session.commit()
     return ann

@@ -322,6 +322,13 @@ def check_way_in(required: Required, address: str, *, takes_passkeys: bool) -> N
     _refuse(_locked_out(required, address, takes_passkeys=takes_passkeys))
 
 
+def needs_passkeys(required: Required) -> bool:
+    """Return whether people sign in with a passkey or not at all."""
+    if required.second_factor != SecondFactor.REQUIRED:
+        return False
+    return required.level == levels.PHR or TOTP not in required.factors
+
+
 def _refuse(wrong: Mapping[str, list[str]]) -> None:
     if wrong:
         raise BadRequest(next(iter(wrong.values()))[0], fields=wrong)
@@ -355,8 +362,7 @@ def _locked_out(required: Required, address: str, *, takes_passkeys: bool) -> di
         return {"level": [NEEDS_PASSKEYS]}
     if not usable:
         return {"factors": [NO_OWN_FACTOR]}
-    needs_passkey = required.level == levels.PHR or usable == {PASSKEY}
-    if needs_passkey and not takes_passkeys:
+    if needs_passkeys(required) and not takes_passkeys:
         field = "level" if required.level == levels.PHR else "factors"
         return {field: [filled(NO_PASSKEYS_HERE, address=address)]}
     return {}

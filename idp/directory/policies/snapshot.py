@@ -151,6 +151,15 @@ def of_person(session: Session, tenant_id: int, issuer_tenant_id: int, user_id: 
     return Asked(tenant_id, left, everything.wanted)
 
 
+def needs_passkeys(session: Session, tenant_id: int) -> bool:
+    """Return whether a policy demands passkeys of people of a tenant, or of those with a role."""
+    required = of_tenant(session, tenant_id)
+    query = select(RolePolicy).join(Role, Role.id == RolePolicy.role_id)
+    rows = session.scalars(query.where(Role.tenant_id == tenant_id)).all()
+    every = [required, *(rules.with_roles(required, [row]) for row in rows)]
+    return any(map(rules.needs_passkeys, every))
+
+
 def _roles_of(
     session: Session, tenant_id: int, issuer_tenant_id: int, user_id: int
 ) -> Sequence[Row[RolePolicy, int | None]]:
