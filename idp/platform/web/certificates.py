@@ -32,8 +32,8 @@ class Passing:
     def certificate(self, headers: Mapping[str, str]) -> bytes | None:
         """Return the certificate of a request from a trusted proxy, in DER; None: none."""
         text = headers.get(self.variable, "").strip()
-        if not text or len(text) > MAX_LENGTH:
-            return None
+        if not text or len(text) > MAX_LENGTH or len(text.splitlines()) > 1:
+            return None  # a header is one line
         try:
             return _whole(self.read(text))
         except ValueError:
