@@ -1,4 +1,4 @@
-"""Policies of sessions, stolen passwords and confirmed addresses."""
+"""Policies of the sign-in page, sessions, stolen passwords and confirmed addresses."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ KIND = "expand"
 Json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 OF_POLICIES = {
     "breached_at_sign_in": sa.String(length=20),
+    "identifier_first": sa.Boolean(),
     "session_hours": sa.Integer(),
     "remember_days": sa.Integer(),
     "idle_minutes": sa.Integer(),

@@ -260,6 +260,42 @@ def test_without_the_list_people_sign_in_and_common_passwords_are_known(
     assert submit(client, "/login?account=other", RIGHT).location == "/account"
 
 
+# The name first
+
+
+@pytest.mark.parametrize("login", ["ann", "nobody", "ann@example.org"])
+def test_the_name_is_asked_for_first_whoever_it_is(client, session, ann, login):
+    assert 'name="password"' in readable(client.get("/login"))
+    require(session, PLATFORM, identifier_first=True)
+    page = client.get("/login", headers=HTML)
+    text = page.get_data(as_text=True)
+    assert 'name="login"' in text
+    assert 'name="password"' not in text
+    answer = send(client, page, "/login", {"login": login})
+    text = answer.get_data(as_text=True)
+    assert answer.status_code == 200
+    assert f'value="{login}"' in text
+    assert 'name="password"' in text
+    assert "-error" not in text
+    password = PASSWORD if login == "ann" else "not the password"
+    form = {"login": login, "password": password}
+    assert send(client, answer, "/login", form).status_code == (303 if login == "ann" else 400)
+
+
+def test_the_name_that_is_known_is_not_asked_for_again(client, session, ann, acme):
+    require(session, PLATFORM, identifier_first=True)
+    address = page_of_flow(client, register(session), "/login", login_hint="ann")
+    assert 'name="password"' in readable(client.get(address, headers=HTML))
+    assert submit(client, "/login", {"login": ""}).status_code == 400
+    assert submit(client, "/login", RIGHT).location == "/account"
+    assert 'name="password"' in readable(client.get("/login?prompt=login", headers=HTML))
+
+
+def test_without_such_a_policy_a_password_is_missing(client, session, ann, acme):
+    require(session, acme, identifier_first=True)  # of another issuer than this page
+    assert submit(client, "/login", {"login": "ann"}).status_code == 400
+
+
 # Confirmed addresses
 
 

@@ -1447,6 +1447,10 @@ MEMBERS = {
         "is chosen).",
         "使用常见或已泄露密码登录后的处理：`off`（不处理）、`warn`（发送邮件提醒）或 `force`（必须修改）。",
     ),
+    "identifier_first": Text(
+        "Whether the sign-in page asks for the name first, and for the password on the next page.",
+        "登录页是否先要求输入账号，再在下一页输入密码。",
+    ),
     "session_hours": Text(
         "Hours that a session lasts at most where people do not stay signed in; at most `IDP_SESSION_HOURS`.",
         "未选择保持登录时会话的最长小时数，不超过 `IDP_SESSION_HOURS`。",

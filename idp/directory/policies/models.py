@@ -37,6 +37,8 @@ class Policy(Base):
     """Whether people change a password that somebody else has set."""
     breached_at_sign_in: Mapped[str | None] = mapped_column(String(20))
     """What follows a sign-in with a stolen password: see `rules.Breached`."""
+    identifier_first: Mapped[bool | None]
+    """Whether the name is asked for on a page of its own, before the password."""
     second_factor: Mapped[str | None] = mapped_column(String(20))
     """Whether people have a second factor: see `rules.SecondFactor`."""
     level: Mapped[str | None] = mapped_column(String(20))

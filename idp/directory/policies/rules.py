@@ -47,6 +47,8 @@ DEFAULT_FACTORS = (PASSKEY, TOTP)
 EMAIL, MOBILE = "email", "mobile"
 ADDRESSES = (EMAIL, MOBILE)
 """Addresses that people may have to confirm."""
+FLAGS = ("password_must_change", "identifier_first")
+"""Columns that say yes or no."""
 LISTS: Mapping[str, Sequence[str]] = {"factors": FACTORS, "verify": ADDRESSES}
 """Columns with several values, and which ones there are."""
 
@@ -92,6 +94,7 @@ class PolicySpec:
     password_expiry_days: int | None = None
     password_must_change: bool | None = None
     breached_at_sign_in: str | None = None
+    identifier_first: bool | None = None
     second_factor: str | None = None
     level: str | None = None
     factors: Sequence[str] | None = None
@@ -124,6 +127,7 @@ class Required:
     password_expiry_days: int = 0
     password_must_change: bool = False
     breached_at_sign_in: str = Breached.OFF
+    identifier_first: bool = False
     second_factor: str = SecondFactor.OPTIONAL
     level: str = levels.MFA
     """The level that people must reach where a second factor is required."""
@@ -232,6 +236,7 @@ _STRICTEST: Mapping[str, Callable[[Any], Any]] = {
     "password_expiry_days": _fewest,
     "password_must_change": any,
     "breached_at_sign_in": _last(CHOICES["breached_at_sign_in"], Breached.OFF),
+    "identifier_first": any,
     "second_factor": _last(CHOICES["second_factor"], SecondFactor.OPTIONAL),
     "level": _last(CHOICES["level"], levels.MFA),
     "factors": _common,
@@ -371,7 +376,7 @@ def _locked_out(required: Required, address: str, *, takes_passkeys: bool) -> di
 def _looser(name: str, value: Any, floor: Any) -> str | None:
     if _plain(_STRICTEST[name]([value, floor])) == _plain(value):
         return None
-    if name == "password_must_change":
+    if name in FLAGS:
         return MUST_CHANGE
     if name == "factors":
         return filled(MORE_FACTORS, value=", ".join(floor))

@@ -61,10 +61,9 @@ def lifetime_of(session: Session, user_id: int) -> Lifetime:
     return lifetime_of_required(snapshot.of_user(session, user_id))
 
 
-def may_remember(session: Session, issuer: Issuer) -> bool:
-    """Return whether people are offered to stay signed in at an issuer; cached."""
-    required = snapshot.own(session, issuer.tenant_id) or snapshot.floor(session)
-    return required.remember_days > 0
+def of_issuer(session: Session, issuer: Issuer) -> Required:
+    """Return what is required at the sign-in page, where nobody is known yet; cached."""
+    return snapshot.own(session, issuer.tenant_id) or snapshot.floor(session)
 
 
 def lifetime_of_required(required: Required) -> Lifetime:

@@ -38,6 +38,10 @@ class SignInForm(Form):
     )
     remember = BooleanField(_("Keep me signed in on this device"))
 
+    def without_mistakes(self) -> SignInForm:
+        """Return the form with the name alone, for the page that asks for the password."""
+        return SignInForm(formdata=None, data={"login": self.login.data})
+
 
 class NewPasswordForm(Form):
     """A new password, twice, because it is not shown."""

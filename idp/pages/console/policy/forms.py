@@ -17,6 +17,7 @@ from idp.directory.policies.rules import (
     COLUMNS,
     EMAIL,
     EXEMPT,
+    FLAGS,
     LISTS,
     MAIL,
     MOBILE,
@@ -33,7 +34,6 @@ from idp.pages.form import Form
 from idp.platform.integers import INT32_MAX
 
 NUMBERS = tuple(RANGES)
-MUST_CHANGE = "password_must_change"
 WORDS: Mapping[str, Mapping[str, Any]] = {
     "breached_at_sign_in": {
         Breached.OFF: _("Nothing"),
@@ -90,6 +90,7 @@ class PolicyForm(Form):
     password_expiry_days = _number(_("Days until a password expires"))
     password_must_change = BooleanField(_("Passwords set by somebody else must be changed"))
     breached_at_sign_in = _choice(_("After a sign-in with a stolen one"), "breached_at_sign_in")
+    identifier_first = BooleanField(_("Ask for the name first"))
     second_factor = _choice(_("Second factor"), "second_factor")
     level = _choice(_("Sign-in with"), "level")
     factors = SelectMultipleField(_("Kinds"), choices=_choices(WORDS["factors"]))
@@ -119,15 +120,17 @@ class PolicyForm(Form):
             name: value if value is None else max(-1, min(value, INT32_MAX))
             for name, value in numbers.items()
         }
-        off = False if row.password_must_change is False else None
-        must_change = True if self.password_must_change.data else off
         return PolicySpec(
             **bounded,
-            password_must_change=must_change,
+            **{name: self._flag(name, row) for name in FLAGS},
             **{name: self[name].data or None for name in LISTS},
             exempt_user_ids=self.exempt_user_ids.data or None,
             **{name: self[name].data or None for name in CHOICES},
         )
+
+    def _flag(self, name: str, row: Policy) -> Any:
+        off = False if getattr(row, name) is False else None
+        return True if self[name].data else off
 
     def rows(self, row: Policy) -> Iterator[tuple[Any, str, str]]:
         """Yield the title, the stored value and the value of the form of each field."""
@@ -147,8 +150,8 @@ def data_of(row: Policy) -> dict[str, Any]:
     values = {name: getattr(row, name) for name in COLUMNS}
     lists = {name: values[name] or [] for name in (*LISTS, EXEMPT)}
     texts = {name: values[name] or "" for name in CHOICES}
-    must_change = bool(row.password_must_change)
-    return {**values, **lists, **texts, MUST_CHANGE: must_change, "stamp": row.concurrency_stamp}
+    flags = {name: bool(values[name]) for name in FLAGS}
+    return {**values, **lists, **texts, **flags, "stamp": row.concurrency_stamp}
 
 
 def in_words(name: str, value: Any) -> str:
