@@ -271,8 +271,9 @@ def test_the_name_is_asked_for_first_whoever_it_is(client, session, ann, login):
     text = page.get_data(as_text=True)
     assert 'name="login"' in text
     assert 'name="password"' not in text
-    answer = send(client, page, "/login", {"login": login})
+    answer = send(client, page, "/login", {"login": login, "remember": "y"})
     text = answer.get_data(as_text=True)
+    assert re.search(r'<input checked[^>]*name="remember"', text)
     assert answer.status_code == 200
     assert f'value="{login}"' in text
     assert 'name="password"' in text

@@ -39,8 +39,9 @@ class SignInForm(Form):
     remember = BooleanField(_("Keep me signed in on this device"))
 
     def without_mistakes(self) -> SignInForm:
-        """Return the form with the name alone, for the page that asks for the password."""
-        return SignInForm(formdata=None, data={"login": self.login.data})
+        """Return the form as it was typed, for the page that asks for the password."""
+        typed = {"login": self.login.data, "remember": self.remember.data}
+        return SignInForm(formdata=None, data=typed)
 
 
 class NewPasswordForm(Form):
