@@ -46,6 +46,7 @@ DONE_BY_PERSON = frozenset(
         Tag.SESSION_ENDED,
         Tag.SIGN_IN,
         Tag.SIGN_OUT,
+        Tag.STOLEN_PASSWORD_USED,
         Tag.USER_REGISTERED,
     }
 )

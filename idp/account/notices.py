@@ -15,6 +15,12 @@ def password_changed(session: Session, issuer: Issuer, user: User, locale: str) 
     _mail(session, issuer, user, "password_changed", locale)
 
 
+def stolen_password_used(session: Session, issuer: Issuer, user: User, locale: str) -> None:
+    """Notify a person that they signed in with a password from a list of stolen ones."""
+    link = f"{issuer.url}/account/password"
+    _mail(session, issuer, user, "stolen_password_used", locale, link=link)
+
+
 def authenticator_added(session: Session, issuer: Issuer, user: User, locale: str) -> None:
     """Notify a person of a new authenticator app."""
     _mail(session, issuer, user, "authenticator_added", locale)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from idp.account import current_password, events, notices
+from idp.directory.policies import sign_in as policies
 from idp.directory.users import service as users
 from idp.oauth.visitor import Visitor
 from idp.platform.audit.tags import Tag
@@ -34,7 +35,13 @@ def change(
         issuer,
         user.id,
         user.security_stamp,
-        Authentication(browser.acr, browser.amr, mfa_at=browser.mfa_at, phr_at=browser.phr_at),
+        Authentication(
+            browser.acr,
+            browser.amr,
+            mfa_at=browser.mfa_at,
+            phr_at=browser.phr_at,
+            lifetime=policies.lifetime_of(session, user.id),
+        ),
         remember=browser.remember,
         replaces=browser,
     )

@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from idp.account import devices, events, notices, second_factors
+from idp.account import addresses, devices, events, notices, second_factors
+from idp.account import sessions as browser_sessions
+from idp.account.addresses import NewAddress
 from idp.account.devices import Sent
 from idp.account.second_factors import Added, ConfirmedApp, NewPasskey
 from idp.directory import levels
@@ -28,8 +30,11 @@ from idp.directory.factors import enrolment, passkeys
 from idp.directory.factors.passkeys import Claim
 from idp.directory.policies import exemptions
 from idp.directory.policies import sign_in as policies
+from idp.directory.policies import snapshot as policy_rows
+from idp.directory.policies.rules import Breached
 from idp.directory.policies.snapshot import Asked
 from idp.directory.tenants import service as tenants
+from idp.directory.users import password_age
 from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.oauth.visitor import Visitor
@@ -38,11 +43,14 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.issuer import Issuer
 from idp.platform.metrics.declarations import SIGN_INS
+from idp.platform.onetime import service as onetime
 from idp.platform.sessions import service as sessions
 from idp.platform.sessions.service import Authentication
 
 RECENT = timedelta(minutes=30)
 """How long after a sign-in the account pages can be used."""
+WARNED_EVERY = timedelta(days=30)
+"""How often people are told by mail that a password is stolen."""
 NOTHING = Sent()
 
 
@@ -96,8 +104,31 @@ def with_password(
     if user is None:
         return None
     return proceed(
-        session, issuer, user, cookie, sent, client_id=attempt.client_id, remember=attempt.remember
+        session,
+        issuer,
+        user,
+        cookie,
+        sent,
+        proofs=_proofs_of(session, issuer, user, attempt.password, sent.locale),
+        client_id=attempt.client_id,
+        remember=attempt.remember,
     )
+
+
+def _proofs_of(
+    session: Session, issuer: Issuer, user: User, password: str, locale: str
+) -> tuple[Proof, ...]:
+    """Return what a right password proves; with a stolen one do what the policy wants."""
+    follows = password_age.after_use(session, user, password)
+    if follows == Breached.OFF:
+        return (Proof.PASSWORD,)
+    events.record(session, Tag.STOLEN_PASSWORD_USED, issuer, user)
+    if follows == Breached.FORCE:
+        return Proof.PASSWORD, Proof.STOLEN
+    until = clock.now() + WARNED_EVERY
+    if onetime.claim(session, "stolen password", f"{user.id} {user.security_stamp}", until):
+        notices.stolen_password_used(session, issuer, user, user.locale or locale)
+    return (Proof.PASSWORD,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +202,7 @@ def proceed(
     prove once more who they are prove all of it.
     """
     asked = policies.asked_of(session, issuer, user.id, client_id)
+    remember = remember and policies.lifetime_of(session, user.id).days > 0
     progress = attempts.progress_of(session, issuer, user, proofs, asked)
     trusted_until = None
     if (
@@ -351,6 +383,25 @@ def with_new_password(
     return finish(session, issuer, attempt, cookie, sent)
 
 
+def with_address(
+    session: Session,
+    issuer: Issuer,
+    attempt: OpenAttempt,
+    new: NewAddress,
+    cookie: str | None,
+    sent: Sent,
+) -> Outcome | None:
+    """Check the code that confirms an address, and go on; return None when it is refused.
+
+    The caller commits in both cases. Raise Conflict when another account has the address; the
+    caller rolls back then.
+    """
+    if not addresses.change(session, issuer, attempt.user, new, sent.locale):
+        attempts.count_failure(session, attempt)
+        return None
+    return finish(session, issuer, attempt, cookie, sent)
+
+
 def progress_of(session: Session, issuer: Issuer, attempt: OpenAttempt) -> Progress:
     """Return what decides the next step of an attempt."""
     asked = policies.asked_of(session, issuer, attempt.user.id, attempt.client_id)
@@ -449,14 +500,27 @@ def start(
     now = clock.now()
     mfa_at = None if level == levels.PWD else now
     phr_at = now if level == levels.PHR else None
+    required = policy_rows.of_user(session, user.id)
+    replaced = sessions.find(session, issuer, cookie)
+    if required.max_sessions:
+        keep = replaced.id if replaced is not None and replaced.user_id == user.id else None
+        _end_oldest(session, issuer, user, required.max_sessions, keep)
     return sessions.start(
         session,
         issuer,
         user.id,
         user.security_stamp,
-        Authentication(level, amr, proven.auth_time, mfa_at, phr_at, proven.trusted_until),
+        Authentication(
+            level,
+            amr,
+            proven.auth_time,
+            mfa_at,
+            phr_at,
+            proven.trusted_until,
+            policies.lifetime_of_required(required),
+        ),
         remember=remember,
-        replaces=sessions.find(session, issuer, cookie),
+        replaces=replaced,
         event=audit.columns(
             runtime.context_of(session),
             Tag.SIGN_IN,
@@ -466,6 +530,19 @@ def start(
             details={"amr": amr, "remember": remember},
         ),
     )
+
+
+def _end_oldest(session: Session, issuer: Issuer, user: User, most: int, kept: int | None) -> None:
+    """End the oldest sessions of a person, so that there are no more than allowed with a new one.
+
+    `kept` is the session that the new one replaces.
+    """
+    rows = sessions.list_for(session, user.id, user.security_stamp)
+    others = [row for row in rows if row.id != kept]
+    for row in others[: max(0, len(others) - most + 1)]:
+        browser_sessions.end_row(
+            session, row, tenant_id=issuer.tenant_id, by=None, reason="too many sessions"
+        )
 
 
 def is_recent(visitor: Visitor) -> bool:

@@ -21,7 +21,7 @@ from idp.pages.account import views as account
 from idp.pages.console import blueprint as console
 from idp.pages.forgot import views as forgot
 from idp.pages.register import views as register
-from idp.pages.signin import passkeys, steps
+from idp.pages.signin import passkeys, steps, verify
 from idp.pages.signin import views as signin
 from idp.pages.subscribe import views as subscribe
 
@@ -34,6 +34,7 @@ def blueprints() -> list[Blueprint]:
         signin.blueprint,
         steps.blueprint,
         passkeys.blueprint,
+        verify.blueprint,
         choose.blueprint,
         consent.blueprint,
         cancel.blueprint,

@@ -28,6 +28,7 @@ PAGES = {
     Step.CODE: "/login/code",
     Step.ENROL: "/login/enrol",
     Step.PASSWORD: "/login/password",
+    Step.VERIFY: "/login/verify",
     Step.DONE: "/login/done",
 }
 

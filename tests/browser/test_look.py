@@ -18,7 +18,9 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from idp.directory.actor import Actor
+from idp.directory.actor import OPERATOR, Actor
+from idp.directory.policies import management as policies
+from idp.directory.policies.rules import PolicySpec
 from idp.directory.resources import service as resources
 from idp.directory.resources.service import NewApi, NewScope
 from idp.platform.onetime import service as onetime
@@ -346,6 +348,22 @@ def test_a_second_factor_is_set_up_and_asked_for(chromium, house, session, langu
     with page.expect_request("https://app.example/callback?*") as sent:
         page.click("main .actions a")
     assert "code=" in sent.value.url
+
+    # A policy has the name asked for first, and wants a number that is confirmed.
+    policies.replace(session, OPERATOR, 1, PolicySpec(identifier_first=True, verify=["mobile"]))
+    session.commit()
+    context.clear_cookies()
+    visit.open("/login", "name-first")
+    page.fill("#login", "ann")
+    visit.press("name-then-password", main_button)
+    page.fill("#password", PASSWORD)
+    page.click(main_button)
+    page.fill("#code", app_code(secret, 1))
+    visit.press("confirm-address", main_button)
+    page.fill("#address", "+8613800138000")
+    visit.press("confirm-address-code", main_button)
+    page.fill("#code", "000000")
+    visit.press("confirm-address-wrong", main_button)
     context.close()
 
 

@@ -136,6 +136,8 @@ def test_bcrypt_reads_72_bytes_and_django_all_of_a_password() -> None:
     assert not passwords.matches(whole, long + "more")
 
 
+# Attack 93: a hash that costs too much or is unknown; the time that tells who was imported.
+
 MILLIARD = 1_000_000_000
 
 

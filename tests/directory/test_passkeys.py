@@ -103,6 +103,9 @@ def test_every_algorithm_that_is_asked_for_registers_and_signs_in(session, ann, 
     assert str(ann.id).encode() not in found.passkey.user_handle
 
 
+# Attack 76: an authenticator that lies, when a passkey is added and when it signs in.
+
+
 @pytest.mark.parametrize(
     ("lies", "reason"),
     [

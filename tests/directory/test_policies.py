@@ -395,3 +395,46 @@ def test_a_person_without_the_role_is_not_asked(session: Session, ann: User, acm
     management.replace_of_role(session, OPERATOR.within(acme), role.id, spec)
     session.commit()
     assert [asked(session, user, acme) for user in (ann, bob)] == ["pwd", "mfa"]
+
+
+def move(session: Session, tenant_id: int, *hosts: str, named: str | None = None) -> None:
+    tenants.set_hosts(session, tenants.get(session, tenant_id), hosts, named)
+    session.commit()
+
+
+@pytest.mark.parametrize("of_role", [False, True])
+def test_a_host_at_which_nobody_could_sign_in_is_refused(
+    session: Session, ann: User, of_role: bool
+) -> None:
+    """Policies of the platform, a tenant or a role may demand passkeys, which need a DNS name."""
+    tenant_id = protocol.add_tenant(session, "Named", hosts=["login.localhost"])
+    demand = {"second_factor": "required", "level": "phr"}
+    if of_role:
+        role = protocol.add_role(session, ann, "boss", ["x"], tenant_id=tenant_id)
+        actor = OPERATOR.within(tenant_id)
+        management.replace_of_role(session, actor, role.id, RolePolicySpec(**demand))
+        session.commit()
+    else:
+        require(session, tenant_id, **demand)
+    both = ["login.localhost", "192.0.2.7"]
+    for hosts, named in (["192.0.2.7"], None), (both, "192.0.2.7"), ([], None):
+        with pytest.raises(BadRequest) as caught:
+            move(session, tenant_id, *hosts, named=named)
+        session.rollback()
+        assert list(caught.value.fields) == ["hosts"]
+    move(session, tenant_id, *both)
+    move(session, tenant_id, "other.localhost")
+
+
+@pytest.mark.settings(public_url="http://localhost:8000")
+def test_the_host_of_a_new_tenant_is_compared_with_the_policy_of_the_platform(
+    session: Session, acme: int
+) -> None:
+    require(session, PLATFORM, second_factor="required", factors=["passkey"])
+    with pytest.raises(BadRequest):
+        protocol.add_tenant(session, "At an address", hosts=["192.0.2.7"])
+    session.rollback()
+    with pytest.raises(BadRequest):
+        move(session, acme, "192.0.2.7")
+    session.rollback()
+    move(session, acme, "login.localhost")

@@ -80,6 +80,17 @@ def test_a_new_password_is_chosen_last_and_only_by_who_used_the_old_one():
             assert after is (Step.PASSWORD if before is Step.DONE else before)
 
 
+def test_an_address_is_confirmed_last_of_all():
+    for reach, wanted in itertools.product(levels.LEVELS, levels.LEVELS):
+        for proofs in ((), (APP,), (PWD,), (PWD, APP), (KEY, PIN)):
+            for is_due in (False, True):
+                before = next_step(Progress(proofs, reach, wanted, password_due=is_due))
+                after = next_step(
+                    Progress(proofs, reach, wanted, password_due=is_due, unconfirmed=("email",))
+                )
+                assert after is (Step.VERIFY if before is Step.DONE else before)
+
+
 def test_only_the_setting_up_can_be_put_off_and_only_where_that_is_allowed():
     later = (PWD, Proof.PUT_OFF)
     assert next_step(Progress(later, "pwd", "mfa", may_put_off=True)) is Step.DONE

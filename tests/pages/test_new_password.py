@@ -102,7 +102,9 @@ def test_what_is_refused_is_said_beside_the_field_and_starts_no_session(
     assert submit(client, STEP, TYPED).location == "/account"
 
 
-@pytest.mark.parametrize("path", ["/login/factor", "/login/enrol", "/login/done", "/account"])
+@pytest.mark.parametrize(
+    "path", ["/login/factor", "/login/enrol", "/login/verify", "/login/done", "/account"]
+)
 def test_the_step_is_not_skipped_by_an_address(client, session, ann, path):
     submit(client, "/login", RIGHT)
     location = client.get(path, headers=HTML).location

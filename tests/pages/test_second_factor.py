@@ -131,7 +131,11 @@ def test_the_cookie_of_the_attempt_is_strict_and_only_its_hash_is_kept(
 
 
 @pytest.mark.parametrize(
-    "path", ["/login", "/login/factor", "/login/enrol", "/login/codes", "/login/done"]
+    "path",
+    [
+        *("/login", "/login/factor", "/login/enrol", "/login/codes", "/login/done"),
+        *("/login/password", "/login/verify", "/login/code"),
+    ],
 )
 def test_every_page_leads_to_the_step_whose_turn_it_is(client, session, ann, secret, path):
     submit(client, "/login", RIGHT)
@@ -148,7 +152,9 @@ def test_every_page_leads_to_the_step_whose_turn_it_is(client, session, ann, sec
     assert count(session, Totp) == 1
 
 
-@pytest.mark.parametrize("path", ["/login/factor", "/login/enrol"])
+@pytest.mark.parametrize(
+    "path", ["/login/factor", "/login/enrol", "/login/password", "/login/verify"]
+)
 def test_a_later_form_sent_first_leads_to_the_sign_in(client, session, ann, secret, path):
     page = client.get("/login", headers=HTML)
     form = {"code": app_code(secret), "key": "x"}

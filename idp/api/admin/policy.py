@@ -16,7 +16,7 @@ from idp.directory.clients.snapshot import LONGEST_ID
 from idp.directory.levels import MFA
 from idp.directory.policies import management as policies
 from idp.directory.policies.management import PolicyState, RolePolicyState
-from idp.directory.policies.rules import CHOICES, COLUMNS, PolicySpec, RolePolicySpec
+from idp.directory.policies.rules import COLUMNS, OF_ROLES, PolicySpec, RolePolicySpec
 from idp.directory.resources.snapshot import LONGEST_NAME
 from idp.directory.scopes import Scope
 from idp.directory.tenants import strangers
@@ -40,6 +40,13 @@ def _number() -> fields.Integer:
     return int32(minimum=0, maximum=INT32_MAX, allow_none=True, load_default=None)
 
 
+def _words() -> fields.List[str]:
+    """Return a field of words that the service checks, or none."""
+    return fields.List(
+        text(20), validate=validate.Length(max=MOST), allow_none=True, load_default=None
+    )
+
+
 def _texts(longest: int) -> fields.List[str]:
     """Return a field of names; the service checks what they are."""
     return fields.List(text(longest), validate=validate.Length(max=MOST_LISTED), load_default=list)
@@ -55,12 +62,19 @@ class RequiredPolicyShape(AdminShape):
     password_history = int32(dump_only=True)
     password_expiry_days = int32(dump_only=True)
     password_must_change = boolean(dump_only=True)
+    breached_at_sign_in = text(dump_only=True)
+    identifier_first = boolean(dump_only=True)
     second_factor = text(dump_only=True)
     level = text(dump_only=True)
     factors = fields.List(text(), dump_only=True)
     grace_days = int32(dump_only=True)
     level_minutes = int32(dump_only=True)
     device_days = int32(dump_only=True)
+    session_hours = int32(dump_only=True)
+    remember_days = int32(dump_only=True)
+    idle_minutes = int32(dump_only=True)
+    max_sessions = int32(dump_only=True)
+    verify = fields.List(text(), dump_only=True)
 
 
 class PolicySessionsShape(AdminShape):
@@ -88,14 +102,19 @@ class PolicyShape(AdminShape):
     password_history = _number()
     password_expiry_days = _number()
     password_must_change = boolean(allow_none=True, load_default=None)
+    breached_at_sign_in = text(20, allow_none=True, load_default=None)
+    identifier_first = boolean(allow_none=True, load_default=None)
     second_factor = text(20, allow_none=True, load_default=None)
     level = text(20, allow_none=True, load_default=None)
-    factors = fields.List(
-        text(20), validate=validate.Length(max=MOST), allow_none=True, load_default=None
-    )
+    factors = _words()
     grace_days = _number()
     level_minutes = _number()
     device_days = _number()
+    session_hours = _number()
+    remember_days = _number()
+    idle_minutes = _number()
+    max_sessions = _number()
+    verify = _words()
     exempt_user_ids = fields.List(
         int64(minimum=1), validate=validate.Length(max=MOST), allow_none=True, load_default=None
     )
@@ -264,7 +283,7 @@ def replace_of_strangers(tenant: int, body: StrangerSpec, stamp: str | None) -> 
 
 
 def _tagged_role(state: RolePolicyState) -> Tagged:
-    values = {name: getattr(state.row, name) for name in CHOICES}
+    values = {name: getattr(state.row, name) for name in OF_ROLES}
     return Tagged(values, state.row.concurrency_stamp)
 
 

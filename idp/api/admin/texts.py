@@ -1442,6 +1442,39 @@ MEMBERS = {
         "Days for which people may have a device remembered: 0 (none) to 365.",
         "可记住设备的天数，0（不记住）到 365。",
     ),
+    "breached_at_sign_in": Text(
+        "What follows a sign-in with a common or stolen password: `off` (nothing), `warn` (a mail), or `force` (another one "
+        "is chosen).",
+        "使用常见或已泄露密码登录后的处理：`off`（不处理）、`warn`（发送邮件提醒）或 `force`（必须修改）。",
+    ),
+    "identifier_first": Text(
+        "Whether the sign-in page asks for the name first, and for the password on the next page.",
+        "登录页是否先要求输入账号，再在下一页输入密码。",
+    ),
+    "session_hours": Text(
+        "Hours that a session lasts at most where people do not stay signed in; at most `IDP_SESSION_HOURS`.",
+        "未选择保持登录时会话的最长小时数，不超过 `IDP_SESSION_HOURS`。",
+    ),
+    "remember_days": Text(
+        "Days that people stay signed in at most: 0 (they cannot), at most `IDP_REMEMBER_DAYS`.",
+        "保持登录的最长天数，0（不提供），不超过 `IDP_REMEMBER_DAYS`。",
+    ),
+    "idle_minutes": Text(
+        "Minutes without use after which a session ends: 0 (off), or 5 to 43200.",
+        "会话闲置多少分钟后结束：0（不限制），或 5 到 43200。",
+    ),
+    "max_sessions": Text(
+        "Sessions that a person may have at a time: 0 (any number) to 100. The oldest one ends.",
+        "同一用户可同时拥有的会话数，0（不限制）到 100，超出时最早的会话结束。",
+    ),
+    "Policy.verify": Text(
+        "Addresses that people confirm before they go on: `email`, `mobile`.",
+        "登录时须验证的联系方式：`email`（邮箱）、`mobile`（手机号）。",
+    ),
+    "RequiredPolicy.verify": Text(
+        "Addresses that people confirm before they go on: `email`, `mobile`.",
+        "登录时须验证的联系方式：`email`（邮箱）、`mobile`（手机号）。",
+    ),
     "exempt_user_ids": Text(
         "Ids of at most two administrators of the tenant of whom this policy and those of its roles require no second "
         "factor, for emergencies. Each use is mailed to all administrators.",

@@ -24,6 +24,7 @@ from idp.directory.authentication.service import Attempt, Kind, SignInPolicy
 from idp.directory.clients import snapshot as clients
 from idp.directory.factors import service as factors
 from idp.directory.policies import sign_in as policies
+from idp.directory.policies.rules import Breached
 from idp.directory.registration import limits
 from idp.directory.registration.codes import MessageContext
 from idp.directory.scopes import Scope
@@ -501,7 +502,7 @@ def proven(credential: Credential) -> User:
             message = "This account signs in with a second factor, at the sign-in page only."
             _refuse(user, policy, "second factor required", message, "second_factor_required")
         exempted = {"second_factor": "exempt client"}
-    if user is not None and kind is Kind.PASSWORD and password_age.due(database(), user):
+    if user is not None and kind is Kind.PASSWORD and _needs_password(user, attempt.certificate):
         message = "This account must choose a new password, at the sign-in page."
         _refuse(user, policy, "new password required", message, "password_change_required")
     if user is not None:
@@ -523,6 +524,13 @@ def _needs_second_factor(user: User) -> bool:
     client_id = current_principal().client_id
     asked = policies.asked_of(database(), current_issuer(), user.id, client_id)
     return asked.waived != levels.PWD or factors.is_required(database(), user.id, asked)
+
+
+def _needs_password(user: User, password: str) -> bool:
+    """Return whether a person must choose a new password, at the sign-in page."""
+    if password_age.due(database(), user) is not None:
+        return True
+    return password_age.after_use(database(), user, password) == Breached.FORCE
 
 
 def _is_exempt() -> bool:

@@ -125,8 +125,9 @@ def progress_of(
         reach,
         wanted,
         needs_code=condition.needs_code,
-        password_due=password_age.due(session, user) is not None,
+        password_due=Proof.STOLEN in proofs or password_age.due(session, user) is not None,
         may_put_off=not condition.needs_code and until > clock.now(),
+        unconfirmed=policies.unconfirmed(session, asked.required, user),
     )
 
 
@@ -207,6 +208,7 @@ def _noted(attempt: OpenAttempt) -> dict[str, Any]:
 def keep(session: Session, attempt: OpenAttempt) -> None:
     """Go on with an attempt in which the person got a new security stamp by a new password."""
     attempt.row.security_stamp = attempt.user.security_stamp
+    attempt.row.proofs = [name for name in attempt.row.proofs if name != Proof.STOLEN]
     session.flush()
 
 

@@ -29,6 +29,8 @@ class Proof(StrEnum):
     """PIN or fingerprint, checked by the authenticator of a passkey."""
     PUT_OFF = "put off"
     """Not a proof: the wish to set up a second factor later."""
+    STOLEN = "stolen password"
+    """Not a proof: the password is known from a theft, and a policy wants another one."""
 
 
 class Step(StrEnum):
@@ -44,6 +46,8 @@ class Step(StrEnum):
     """Setting up a second factor, because one is required that the person does not have."""
     PASSWORD = "password"  # noqa: S105 - names a step
     """Choosing a new password, because it has expired or was set by somebody else."""
+    VERIFY = "verify"
+    """Confirming an address that is new or was never confirmed."""
     DONE = "done"
     """The session starts."""
 
@@ -63,6 +67,8 @@ class Progress:
     """Whether the person sets up a second factor with an enrolment code only."""
     may_put_off: bool = False
     """Whether the person may set up the second factor later."""
+    unconfirmed: tuple[str, ...] = ()
+    """Addresses that the person must confirm: see `policies.rules.ADDRESSES`."""
 
 
 _AMR: Mapping[Proof, tuple[str, ...]] = {
@@ -76,6 +82,7 @@ _AMR: Mapping[Proof, tuple[str, ...]] = {
     Proof.SYNCED_PASSKEY: ("swk", "pop", "user"),
     Proof.VERIFICATION: (),  # the two kinds together are stated
     Proof.PUT_OFF: (),
+    Proof.STOLEN: (),
 }
 """RFC 8176 2."""
 _PASSKEYS = frozenset({Proof.DEVICE_PASSKEY, Proof.SYNCED_PASSKEY})
@@ -141,5 +148,7 @@ STEPS: Sequence[tuple[Step, Callable[[Progress], bool]]] = (
     (Step.SECOND, _lacks_proof),
     (Step.ENROL, _lacks_factor),
     (Step.PASSWORD, lambda progress: progress.password_due and Proof.PASSWORD in progress.proofs),
+    (Step.VERIFY, lambda progress: bool(progress.unconfirmed)),
+    # Terms of use and required parts of the profile come here, before the session.
 )
 """Each step with whether it is due. Conditions of a new step go where its page shall come."""

@@ -9,13 +9,14 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from idp.config import Settings
 from idp.directory.actor import Actor
 from idp.directory.policies import rules, snapshot
 from idp.directory.policies.models import Policy, RolePolicy
 from idp.directory.policies.rules import (
-    CHOICES,
     COLUMNS,
     EXEMPT,
+    OF_ROLES,
     PolicySpec,
     Required,
     RolePolicySpec,
@@ -67,6 +68,7 @@ def replace(
     state = _state(session, tenant_id)
     stamps.check(state.row.concurrency_stamp, stamp)
     rules.check(spec, state.above, state.row)
+    _check_settings(runtime.of(session).settings, spec, state.row)
     _check_way_in(session, tenant_id, _combined(session, tenant_id, spec, state.above))
     if tenant_id == PLATFORM_TENANT_ID:
         _check_ways_in_below(session, spec)
@@ -101,6 +103,20 @@ def _combined(
     if tenant_id == PLATFORM_TENANT_ID:
         own = snapshot.with_settings(runtime.of(session).settings, own)
     return rules.combined([own, above])
+
+
+def _check_settings(settings: Settings, spec: PolicySpec, before: Policy) -> None:
+    """Refuse sessions longer than the settings, and proofs of addresses that get no codes.
+
+    A value that stays as it is in `before` is not compared with settings, which may have changed.
+    """
+    for name, most in snapshot.longest_sessions(settings).items():
+        value = getattr(spec, name)
+        if value is not None and value > most and value != getattr(before, name):
+            raise BadRequest.at(name, filled(rules.TOO_LONG, value=most))
+    added = set(spec.verify or ()) - set(before.verify or ())
+    if any(not snapshot.can_send(settings, name) for name in added):
+        raise BadRequest.at("verify", rules.NO_WAY_TO_SEND)
 
 
 def _check_way_in(session: Session, tenant_id: int, required: Required) -> None:
@@ -197,7 +213,7 @@ def _tenant_of(role: Role) -> int:
 
 
 def _values_of_role(source: Any) -> dict[str, Any]:
-    return {name: getattr(source, name) for name in CHOICES}
+    return {name: getattr(source, name) for name in OF_ROLES}
 
 
 def _record_role(

@@ -35,6 +35,10 @@ class Policy(Base):
     """Days after which a password must be changed."""
     password_must_change: Mapped[bool | None]
     """Whether people change a password that somebody else has set."""
+    breached_at_sign_in: Mapped[str | None] = mapped_column(String(20))
+    """What follows a sign-in with a stolen password: see `rules.Breached`."""
+    identifier_first: Mapped[bool | None]
+    """Whether the name is asked for on a page of its own, before the password."""
     second_factor: Mapped[str | None] = mapped_column(String(20))
     """Whether people have a second factor: see `rules.SecondFactor`."""
     level: Mapped[str | None] = mapped_column(String(20))
@@ -47,6 +51,16 @@ class Policy(Base):
     """Minutes after which the level of a session ends."""
     device_days: Mapped[int | None] = mapped_column(Integer)
     """Days for which a device may be remembered."""
+    session_hours: Mapped[int | None] = mapped_column(Integer)
+    """Hours that a session lasts at most, without "Keep me signed in"."""
+    remember_days: Mapped[int | None] = mapped_column(Integer)
+    """Days that a session lasts at most, with "Keep me signed in"."""
+    idle_minutes: Mapped[int | None] = mapped_column(Integer)
+    """Minutes without use after which a session ends."""
+    max_sessions: Mapped[int | None] = mapped_column(Integer)
+    """Sessions of a person at a time."""
+    verify: Mapped[list[str] | None] = mapped_column(Json)
+    """Addresses that people confirm before they go on: see `rules.ADDRESSES`."""
     exempt_user_ids: Mapped[list[int] | None] = mapped_column(Json)
     """Administrators of whom this policy requires no second factor, for emergencies."""
     concurrency_stamp: Mapped[Stamp]

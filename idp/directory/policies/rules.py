@@ -12,6 +12,8 @@ from idp.platform.errors import BadRequest
 from idp.platform.translation import N_, filled
 
 LONGEST_EXPIRY = 3650
+LONGEST_HOURS, LONGEST_DAYS = 87_600, 36_500
+"""Of a session, as for the settings."""
 MOST_EXEMPT = 2
 """People whom a policy may exempt."""
 
@@ -27,10 +29,28 @@ class SecondFactor(StrEnum):
     """They must have one, and prove it."""
 
 
+class Breached(StrEnum):
+    """What follows a sign-in with a stolen password; the laxest one first."""
+
+    OFF = "off"
+    """Nothing."""
+    WARN = "warn"
+    """A mail, and a line in the person's activity."""
+    FORCE = "force"
+    """They choose a new password."""
+
+
 PASSKEY, TOTP, SMS, MAIL = "passkey", "totp", "sms", "mail"
 FACTORS = (PASSKEY, TOTP, SMS, MAIL)
 """Kinds of second factors, the strongest one first."""
 DEFAULT_FACTORS = (PASSKEY, TOTP)
+EMAIL, MOBILE = "email", "mobile"
+ADDRESSES = (EMAIL, MOBILE)
+"""Addresses that people may have to confirm."""
+FLAGS = ("password_must_change", "identifier_first")
+"""Columns that say yes or no."""
+LISTS: Mapping[str, Sequence[str]] = {"factors": FACTORS, "verify": ADDRESSES}
+"""Columns with several values, and which ones there are."""
 
 NO_HISTORY = N_(
     "Passwords that expire need a history of at least 1. Without it, the expired password could be"
@@ -45,6 +65,10 @@ MORE_DAYS = N_("The platform requires %(value)s days or fewer; an organisation c
 MORE_MINUTES = N_(
     "The platform requires %(value)s minutes or fewer; an organisation cannot allow more."
 )
+MORE_HOURS = N_(
+    "The platform requires %(value)s hours or fewer; an organisation cannot allow more."
+)
+MORE_SESSIONS = N_("The platform allows %(value)s sessions; an organisation cannot allow more.")
 MORE_FACTORS = N_("The platform allows only these: %(value)s.")
 MUST_CHANGE = N_("The platform requires this; an organisation cannot switch it off.")
 NEEDS_PASSKEYS = N_("Nobody could sign in: only passkeys reach the level phr. Allow them.")
@@ -52,6 +76,8 @@ NO_PASSKEYS_HERE = N_(
     "Nobody could sign in: browsers accept passkeys only at a DNS name with https, and people sign"
     " in at %(address)s."
 )
+NO_WAY_TO_SEND = N_("Nobody could sign in: the service cannot send codes that way.")
+TOO_LONG = N_("By the settings of the service, the value can be %(value)s at most.")
 NO_OWN_FACTOR = N_(
     "People without a confirmed address or number could not sign in. Allow passkeys or"
     " authenticator apps as well."
@@ -67,12 +93,19 @@ class PolicySpec:
     password_history: int | None = None
     password_expiry_days: int | None = None
     password_must_change: bool | None = None
+    breached_at_sign_in: str | None = None
+    identifier_first: bool | None = None
     second_factor: str | None = None
     level: str | None = None
     factors: Sequence[str] | None = None
     grace_days: int | None = None
     level_minutes: int | None = None
     device_days: int | None = None
+    session_hours: int | None = None
+    remember_days: int | None = None
+    idle_minutes: int | None = None
+    max_sessions: int | None = None
+    verify: Sequence[str] | None = None
     exempt_user_ids: Sequence[int] | None = None
 
 
@@ -93,6 +126,8 @@ class Required:
     password_history: int = 0
     password_expiry_days: int = 0
     password_must_change: bool = False
+    breached_at_sign_in: str = Breached.OFF
+    identifier_first: bool = False
     second_factor: str = SecondFactor.OPTIONAL
     level: str = levels.MFA
     """The level that people must reach where a second factor is required."""
@@ -101,6 +136,13 @@ class Required:
     grace_days: int = 0
     level_minutes: int = 0
     device_days: int = 30
+    session_hours: int = 10
+    remember_days: int = 30
+    """0: people cannot stay signed in."""
+    idle_minutes: int = 0
+    max_sessions: int = 0
+    verify: tuple[str, ...] = ()
+    """Addresses that people confirm before they go on."""
 
     @property
     def wanted(self) -> str:
@@ -115,9 +157,12 @@ EXEMPT = "exempt_user_ids"
 COMBINED = tuple(name for name in COLUMNS if name != EXEMPT)
 """Columns whose values combine; who is exempt concerns one policy."""
 CHOICES: Mapping[str, Sequence[str]] = {
+    "breached_at_sign_in": tuple(Breached),
     "second_factor": tuple(SecondFactor),
     "level": (levels.MFA, levels.PHR),
 }
+OF_ROLES = ("second_factor", "level")
+"""Columns that the policy of a role has too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +189,10 @@ RANGES = {
     "grace_days": Range(1, 90),
     "level_minutes": Range(5, 43_200),
     "device_days": Range(1, 365),
+    "session_hours": Range(1, LONGEST_HOURS, is_optional=False),
+    "remember_days": Range(1, LONGEST_DAYS),
+    "idle_minutes": Range(5, 43_200),
+    "max_sessions": Range(1, 100),
 }
 
 
@@ -154,6 +203,17 @@ def _most(values: Iterable[int]) -> int:
 def _fewest(values: Iterable[int]) -> int:
     """Return the smallest of several times; 0 is none."""
     return min((value for value in values if value), default=0)
+
+
+def _least(name: str) -> Callable[[Iterable[int]], int]:
+    """Return what picks the smallest of several values, where 0 is one; as a rule the default."""
+    return lambda values: min(values, default=getattr(NOTHING, name))
+
+
+def _all(values: Iterable[Collection[str]]) -> tuple[str, ...]:
+    """Return the addresses that any policy names."""
+    lists = list(values)
+    return tuple(name for name in ADDRESSES if any(name in wanted for wanted in lists))
 
 
 def _last(order: Sequence[str], default: str) -> Callable[[Iterable[str]], str]:
@@ -175,12 +235,19 @@ _STRICTEST: Mapping[str, Callable[[Any], Any]] = {
     "password_history": _most,
     "password_expiry_days": _fewest,
     "password_must_change": any,
+    "breached_at_sign_in": _last(CHOICES["breached_at_sign_in"], Breached.OFF),
+    "identifier_first": any,
     "second_factor": _last(CHOICES["second_factor"], SecondFactor.OPTIONAL),
     "level": _last(CHOICES["level"], levels.MFA),
     "factors": _common,
-    "grace_days": lambda values: min(values, default=0),
+    "grace_days": _least("grace_days"),
     "level_minutes": _fewest,
-    "device_days": lambda values: min(values, default=NOTHING.device_days),
+    "device_days": _least("device_days"),
+    "session_hours": _least("session_hours"),
+    "remember_days": _least("remember_days"),
+    "idle_minutes": _fewest,
+    "max_sessions": _fewest,
+    "verify": _all,
 }
 """How the values of several policies combine. A new column goes here."""
 
@@ -206,9 +273,18 @@ def with_roles(required: Required, roles: Iterable[Any]) -> Required:
         name: _STRICTEST[name](
             [getattr(required, name), *(getattr(row, name) for row in rows if getattr(row, name))]
         )
-        for name in CHOICES
+        for name in OF_ROLES
     }
     return replace(required, **changes)
+
+
+_LOOSER_IN = {
+    "days": MORE_DAYS,
+    "hours": MORE_HOURS,
+    "minutes": MORE_MINUTES,
+    "sessions": MORE_SESSIONS,
+}
+"""Why a value is looser than that of the platform, by the end of its name."""
 
 
 def check(spec: PolicySpec, floor: PolicySpec, before: Any) -> None:
@@ -237,7 +313,7 @@ def check_role(spec: RolePolicySpec) -> None:
     """Refuse the policy of a role that has unknown values."""
     wrong = {
         name: [reason]
-        for name in CHOICES
+        for name in OF_ROLES
         if getattr(spec, name) is not None and (reason := _impossible(name, getattr(spec, name)))
     }
     _refuse(wrong)
@@ -249,6 +325,13 @@ def check_way_in(required: Required, address: str, *, takes_passkeys: bool) -> N
     `address` is where they sign in, and `takes_passkeys` whether browsers accept passkeys there.
     """
     _refuse(_locked_out(required, address, takes_passkeys=takes_passkeys))
+
+
+def needs_passkeys(required: Required) -> bool:
+    """Return whether people sign in with a passkey or not at all."""
+    if required.second_factor != SecondFactor.REQUIRED:
+        return False
+    return required.level == levels.PHR or TOTP not in required.factors
 
 
 def _refuse(wrong: Mapping[str, list[str]]) -> None:
@@ -266,12 +349,13 @@ def _impossible(name: str, value: Any) -> str | None:
     if name in CHOICES:
         values = CHOICES[name]
         return None if value in values else filled(UNKNOWN, values=", ".join(values))
-    if name != "factors":
+    if name not in LISTS:
         return None
-    if not value:
+    if name == "factors" and not value:
         return NO_FACTORS
-    is_known = set(value) <= set(FACTORS) and len(set(value)) == len(value)
-    return None if is_known else filled(UNKNOWN, values=", ".join(FACTORS))
+    values = LISTS[name]
+    is_known = set(value) <= set(values) and len(set(value)) == len(value)
+    return None if is_known else filled(UNKNOWN, values=", ".join(values))
 
 
 def _locked_out(required: Required, address: str, *, takes_passkeys: bool) -> dict[str, list[str]]:
@@ -283,8 +367,7 @@ def _locked_out(required: Required, address: str, *, takes_passkeys: bool) -> di
         return {"level": [NEEDS_PASSKEYS]}
     if not usable:
         return {"factors": [NO_OWN_FACTOR]}
-    needs_passkey = required.level == levels.PHR or usable == {PASSKEY}
-    if needs_passkey and not takes_passkeys:
+    if needs_passkeys(required) and not takes_passkeys:
         field = "level" if required.level == levels.PHR else "factors"
         return {field: [filled(NO_PASSKEYS_HERE, address=address)]}
     return {}
@@ -293,11 +376,9 @@ def _locked_out(required: Required, address: str, *, takes_passkeys: bool) -> di
 def _looser(name: str, value: Any, floor: Any) -> str | None:
     if _plain(_STRICTEST[name]([value, floor])) == _plain(value):
         return None
-    if name == "password_must_change":
+    if name in FLAGS:
         return MUST_CHANGE
     if name == "factors":
         return filled(MORE_FACTORS, value=", ".join(floor))
-    if name == "level_minutes":
-        return filled(MORE_MINUTES, value=floor)
-    text = MORE_DAYS if name.endswith("_days") else LOOSER
-    return filled(text, value=floor)
+    text = _LOOSER_IN.get(name.rpartition("_")[2], LOOSER)
+    return filled(text, value=", ".join(floor) if name in LISTS else floor)

@@ -9,13 +9,14 @@ from sqlalchemy.orm import Session
 
 from idp.directory import levels
 from idp.directory.clients import snapshot as clients
-from idp.directory.policies import snapshot
+from idp.directory.policies import rules, snapshot
 from idp.directory.policies.rules import Required
 from idp.directory.policies.snapshot import Asked
 from idp.directory.tenants import service as tenants
 from idp.directory.users.models import User
-from idp.platform import clock
+from idp.platform import clock, runtime
 from idp.platform.issuer import Issuer
+from idp.platform.sessions.service import Lifetime
 
 
 def asked_of(session: Session, issuer: Issuer, user_id: int, client_id: str | None = None) -> Asked:
@@ -36,6 +37,38 @@ def _tenant_of(session: Session, issuer: Issuer, user_id: int, client_id: str | 
         return client.tenant_id
     own = tenants.memberships(session, user_id, issuer)
     return own[0].id if len(own) == 1 else issuer.tenant_id
+
+
+def unconfirmed(session: Session, required: Required, user: User) -> tuple[str, ...]:
+    """Return which addresses a person must confirm before they go on.
+
+    None to which no codes can be sent any more: settings may have changed after the policy.
+    """
+    settings = runtime.of(session).settings
+    is_confirmed = {
+        rules.EMAIL: bool(user.email and user.email_verified),
+        rules.MOBILE: bool(user.mobile and user.mobile_verified),
+    }
+    return tuple(
+        name
+        for name in required.verify
+        if not is_confirmed[name] and snapshot.can_send(settings, name)
+    )
+
+
+def lifetime_of(session: Session, user_id: int) -> Lifetime:
+    """Return how long sessions of a person last: a session opens all of their organisations."""
+    return lifetime_of_required(snapshot.of_user(session, user_id))
+
+
+def of_issuer(session: Session, issuer: Issuer) -> Required:
+    """Return what is required at the sign-in page, where nobody is known yet; cached."""
+    return snapshot.own(session, issuer.tenant_id) or snapshot.floor(session)
+
+
+def lifetime_of_required(required: Required) -> Lifetime:
+    """Return how long sessions last by what is required."""
+    return Lifetime(required.session_hours, required.remember_days, required.idle_minutes)
 
 
 def put_off_until(required: Required, asked_at: datetime | None) -> datetime:

@@ -151,6 +151,15 @@ def of_person(session: Session, tenant_id: int, issuer_tenant_id: int, user_id: 
     return Asked(tenant_id, left, everything.wanted)
 
 
+def needs_passkeys(session: Session, tenant_id: int) -> bool:
+    """Return whether a policy demands passkeys of people of a tenant, or of those with a role."""
+    required = of_tenant(session, tenant_id)
+    query = select(RolePolicy).join(Role, Role.id == RolePolicy.role_id)
+    rows = session.scalars(query.where(Role.tenant_id == tenant_id)).all()
+    every = [required, *(rules.with_roles(required, [row]) for row in rows)]
+    return any(map(rules.needs_passkeys, every))
+
+
 def _roles_of(
     session: Session, tenant_id: int, issuer_tenant_id: int, user_id: int
 ) -> Sequence[Row[RolePolicy, int | None]]:
@@ -191,7 +200,20 @@ def with_settings(settings: Settings, row: Policy | PolicySpec | None) -> Policy
         values["second_factor"] = rules.SecondFactor.REQUIRED
     if values["device_days"] is None:
         values["device_days"] = settings.device_days
+    for name, most in longest_sessions(settings).items():
+        values[name] = most if values[name] is None else min(values[name], most)
     return PolicySpec(**values)
+
+
+def longest_sessions(settings: Settings) -> dict[str, int]:
+    """Return what the settings allow of the columns that say how long sessions last."""
+    return {"session_hours": settings.session_hours, "remember_days": settings.remember_days}
+
+
+def can_send(settings: Settings, address: str) -> bool:
+    """Return whether codes can be sent to the addresses of people, `email` or `mobile`."""
+    is_set = settings.smtp_url if address == rules.EMAIL else settings.sms_url
+    return bool(is_set) or settings.environment == "development"
 
 
 def _combined(session: Session, *others: ColumnElement[bool]) -> Required:

@@ -350,7 +350,7 @@ def _apply(
     tenant.status = spec.status
     tenant.theme = _theme(spec.theme)
     tenant.cache_seconds = spec.cache_seconds
-    with session.no_autoflush:
+    with session.no_autoflush, service.keeping_a_way_in(session, tenant):
         if spec.hosts is not None:
             kept = [row.host for row in tenant.hosts]
             _set_hosts(session, tenant, spec.hosts)

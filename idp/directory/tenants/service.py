@@ -19,6 +19,8 @@ from idp.directory import api_names
 from idp.directory.branding import snapshot as brands
 from idp.directory.branding.models import Branding
 from idp.directory.clients.models import Client
+from idp.directory.policies import snapshot as policies
+from idp.directory.policies.rules import NO_PASSKEYS_HERE
 from idp.directory.resources.models import ApiResource
 from idp.directory.tenants.host_names import is_local
 from idp.directory.tenants.models import (
@@ -217,11 +219,12 @@ def set_hosts(
     """
     desired = list(dict.fromkeys(check_host(host) for host in hosts))
     kept = {row.host: row for row in tenant.hosts if row.host in desired}
-    with unique_hosts(session):
-        tenant.hosts = [row for row in tenant.hosts if row.host in kept]
-        session.flush()
-        tenant.hosts.extend(TenantHost(host=host) for host in desired if host not in kept)
-    name_issuer(session, tenant, issuer_host)
+    with keeping_a_way_in(session, tenant):
+        with unique_hosts(session):
+            tenant.hosts = [row for row in tenant.hosts if row.host in kept]
+            session.flush()
+            tenant.hosts.extend(TenantHost(host=host) for host in desired if host not in kept)
+        name_issuer(session, tenant, issuer_host)
     tenant.concurrency_stamp = new_stamp()
     session.flush()
 
@@ -234,6 +237,29 @@ def unique_hosts(session: Session) -> Iterator[None]:
             yield
     except IntegrityError:
         raise _taken() from None
+
+
+@contextmanager
+def keeping_a_way_in(session: Session, tenant: Tenant) -> Iterator[None]:
+    """Refuse hosts at which people have no passkeys, where policies demand them.
+
+    Only where the address changes at which people sign in.
+    """
+    before = _own_issuer(session, tenant).url
+    yield
+    issuer = _own_issuer(session, tenant)
+    if issuer.url == before or issuer.passkey_host is not None:
+        return
+    guests = select(Tenant.id).where(Tenant.issuer_tenant_id == tenant.id)
+    found = {tenant.id, *session.scalars(guests)}
+    if any(policies.needs_passkeys(session, tenant_id) for tenant_id in found):
+        raise BadRequest.at("hosts", filled(NO_PASSKEYS_HERE, address=issuer.url))
+
+
+def _own_issuer(session: Session, tenant: Tenant) -> Issuer:
+    """Return the issuer of a tenant as its hosts are now, written or not."""
+    found = tenant if tenant.hosts else get(session, PLATFORM_TENANT_ID)
+    return _issuer(session, found, None, None)
 
 
 def name_issuer(session: Session, tenant: Tenant, issuer_host: str | None) -> None:

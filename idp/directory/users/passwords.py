@@ -90,6 +90,14 @@ def check_policy(
         raise BadRequest(" ".join(reasons), code="weak_password", fields={"password": reasons})
 
 
+def is_stolen(password: str, breached_file: Path | None = None) -> bool:
+    """Return whether a password is among the commonest ones, or in a list of stolen ones."""
+    text = _composed(password)
+    if names.key(text) in _COMMONEST:
+        return True
+    return breached_file is not None and breached.contains(breached_file, text)
+
+
 def generate(required: Required) -> str:
     """Return a random password that a policy accepts."""
     while True:

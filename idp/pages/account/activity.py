@@ -54,6 +54,7 @@ SENTENCES = {
     Tag.SIGN_IN: _("You signed in."),
     Tag.SIGN_IN_REFUSED: _("A sign-in to your account was refused."),
     Tag.SIGN_OUT: _("You signed out."),
+    Tag.STOLEN_PASSWORD_USED: _("You signed in with a common or stolen password."),
     Tag.USER_CHANGED: _("An administrator changed your account."),
     Tag.USER_CREATED: _("Your account was created."),
     Tag.USER_DISABLED: _("An administrator disabled your account."),

@@ -50,6 +50,7 @@ NAMES = {
     Tag.SIGN_IN: _("A person signed in"),
     Tag.SIGN_IN_REFUSED: _("A sign-in was refused"),
     Tag.SIGN_OUT: _("Signed out"),
+    Tag.STOLEN_PASSWORD_USED: _("Sign-in with a common or stolen password"),
     Tag.SUBSCRIPTION_REQUESTED: _("Subscription requested"),
     Tag.SUBSCRIPTION_ENDED: _("Subscription ended"),
     Tag.SUBSCRIPTION_MADE: _("Subscription confirmed"),

@@ -22,7 +22,7 @@ from idp.account.second_factors import Added, Standing
 from idp.account.sign_in import Outcome
 from idp.directory import levels
 from idp.directory.authentication.attempts import OpenAttempt
-from idp.directory.authentication.steps import Step
+from idp.directory.authentication.steps import Proof, Step
 from idp.directory.devices import service as devices
 from idp.directory.factors import passkeys as passkey_rules
 from idp.directory.factors import sent_codes
@@ -578,6 +578,7 @@ def _password_page(
         retry_after,
         form=form,
         is_set_by_others=user.must_change_password,
+        is_stolen=isinstance(place.known, OpenAttempt) and Proof.STOLEN in place.known.proofs,
         password_hint=hint(policies.of_user(database(), user.id)),
     )
 

@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from idp.account import sign_in as signing_in
 from idp.directory.factors import passkeys as passkey_rules
+from idp.directory.policies import sign_in as sign_in_policies
 from idp.directory.registration import service as registration
 from idp.oauth.visitor import Visitor
 from idp.pages import device, passkeys, return_path
@@ -69,6 +70,8 @@ def sign_in() -> Response:
     home = destination()
     form = SignInForm()
     if not form.validate():
+        if set(form.errors) == {"password"} and not form.password.data and _asks_name_first():
+            return login_page(form.without_mistakes(), authorization)
         return login_page(form, authorization, status=400)
     attempt = signing_in.Attempt(
         login=form.login.data or "",
@@ -92,6 +95,10 @@ def sign_in() -> Response:
     return go_on(outcome, authorization, home)
 
 
+def _asks_name_first() -> bool:
+    return sign_in_policies.of_issuer(database(), current_issuer()).identifier_first
+
+
 def _must_sign_in(visitor: Visitor) -> bool:
     """Return whether a page wants another sign-in: always, or because the last one is old."""
     return request.args.get("prompt") == "login" or not signing_in.is_recent(visitor)
@@ -108,6 +115,7 @@ def login_page(
 ) -> Response:
     """Return the sign-in page; `unknown` names a passkey that the browser should not offer."""
     issuer, owner = current_issuer(), passkeys.browser_owner()
+    required = sign_in_policies.of_issuer(database(), issuer)
     # The form for an address of another site is shown, and refused when it is sent.
     home = return_path.parse(request.args.get(RETURN_TO, "")) or HOME
     response = make_response(
@@ -115,6 +123,8 @@ def login_page(
             "pages/signin/login.html",
             form=form,
             may_register=registration.is_open(database(), issuer),
+            asks_name=required.identifier_first and not form.login.data,
+            may_remember=required.remember_days > 0,
             request_query=request_query_of(authorization),
             client=authorization.client if authorization else None,
             site=authorization.site if authorization else None,

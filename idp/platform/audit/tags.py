@@ -43,6 +43,7 @@ class Tag(StrEnum):
     SIGN_IN = "user:session:started"
     SIGN_IN_REFUSED = "user:session:refused"
     SIGN_OUT = "user:session:signed-out"
+    STOLEN_PASSWORD_USED = "user:password:stolen-used"
     SUBSCRIPTION_REQUESTED = "user:subscription:asked"
     SUBSCRIPTION_ENDED = "user:subscription:ended"
     SUBSCRIPTION_MADE = "user:subscription:made"

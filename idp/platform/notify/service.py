@@ -11,6 +11,7 @@ where it can be mended. The templates and the values they take:
 - mail `passkey_added`, `passkey_removed`, `passkey_renamed`, `passkey_suspended`: likewise
 - mail `recovery_code_used`: as `password_changed`, and `left` (how many codes are left)
 - mail `new_device`: as `password_changed`, and `device` (browser and system) and `link`
+- mail `stolen_password_used`: as `password_changed`, and `link` (to the page that changes it)
 - mail `exemption_used`: as `password_changed`, and `name` (of the person who signed in)
 - mail `email_changed` and text message `mobile_changed`: as `password_changed`
 - mail and text message `verification_code`: `service`, `code`, `minutes`

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Index, LargeBinary, String
+from sqlalchemy import Index, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.platform import clock
@@ -43,4 +43,9 @@ class BrowserSession(Base):
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     last_seen_at: Mapped[datetime] = mapped_column(default=clock.now)
     expires_at: Mapped[datetime] = mapped_column(index=True)
+    """When it ends without further use."""
+    ends_at: Mapped[datetime | None]
+    """When it ends at the latest; empty: at `expires_at`."""
+    idle_minutes: Mapped[int | None] = mapped_column(Integer)
+    """Minutes without use after which it ends; empty: none."""
     ended_at: Mapped[datetime | None] = mapped_column(index=True)

@@ -24,8 +24,20 @@ MAX_COOKIE = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Lifetime:
+    """How long sessions last, where a policy says so."""
+
+    hours: int
+    """Without `remember`."""
+    days: int
+    """With `remember`."""
+    idle_minutes: int = 0
+    """Without use; 0: as long as with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Authentication:
-    """How and when a person proved who they are."""
+    """How and when a person proved who they are, and how long that lasts."""
 
     acr: str
     amr: Sequence[str]
@@ -37,6 +49,8 @@ class Authentication:
     """When a passkey was proven; None: it was not."""
     trusted_until: datetime | None = None
     """Until when a remembered device takes the place of a second factor; None: it does not."""
+    lifetime: Lifetime | None = None
+    """How long the session lasts; None: as the settings say."""
 
 
 _FIRST_COLUMNS = (
@@ -57,6 +71,8 @@ _FIRST_COLUMNS = (
     "created_at",
     "last_seen_at",
     "expires_at",
+    "ends_at",
+    "idle_minutes",
 )
 _START = AtomicWrite(new_row(BrowserSession, *_FIRST_COLUMNS))
 _START_WITH_EVENT = _START.also(AuditEvent)
@@ -94,11 +110,12 @@ def start(
     signing in again keeps the row and so the `sid` that clients know; anyone else gets a row of
     their own.
     """
-    settings = runtime.of(session).settings
     context = runtime.context_of(session)
     cookie = random_token()
     now = clock.now()
-    life = timedelta(days=settings.remember_days) if remember else _short_life(session)
+    lasts = how.lifetime or _lifetime_of(session)
+    days = lasts.days if remember else 0
+    ends_at = now + (timedelta(days=days) if days else timedelta(hours=lasts.hours))
     values = {
         "token_hash": digest(cookie),
         "auth_time": how.auth_time or now,
@@ -111,7 +128,9 @@ def start(
         "remote_addr": context.remote_addr,
         "user_agent": (context.user_agent or "")[:MAX_USER_AGENT] or None,
         "last_seen_at": now,
-        "expires_at": now + life,
+        "expires_at": _expiry(now, ends_at, lasts.idle_minutes),
+        "ends_at": ends_at,
+        "idle_minutes": lasts.idle_minutes or None,
     }
     if replaces is not None and not _renew(session, replaces, user_id, security_stamp, values):
         end(session, replaces)
@@ -131,8 +150,14 @@ def start(
     return cookie
 
 
-def _short_life(session: Session) -> timedelta:
-    return timedelta(hours=runtime.of(session).settings.session_hours)
+def _lifetime_of(session: Session) -> Lifetime:
+    settings = runtime.of(session).settings
+    return Lifetime(settings.session_hours, settings.remember_days)
+
+
+def _expiry(now: datetime, ends_at: datetime, idle_minutes: int | None) -> datetime:
+    """Return when a session ends that is not used after now."""
+    return min(ends_at, now + timedelta(minutes=idle_minutes)) if idle_minutes else ends_at
 
 
 def _renew(
@@ -222,15 +247,25 @@ def is_touch_due(last_seen_at: datetime) -> bool:
 
 
 def touch(session: Session, session_id: int, last_seen_at: datetime) -> bool:
-    """Note that a session was used, once a minute at most; return whether it was noted."""
+    """Note that a session was used, once a minute at most; return whether it was noted.
+
+    One that ends without use goes on for as long again.
+    """
     if not is_touch_due(last_seen_at):
         return False
     now = clock.now()
-    session.execute(
+    touched = session.execute(
         update(BrowserSession)
         .where(BrowserSession.id == session_id, BrowserSession.last_seen_at <= now - SEEN_EVERY)
         .values(last_seen_at=now)
-    )
+        .returning(BrowserSession.ends_at, BrowserSession.idle_minutes)
+    ).one_or_none()
+    if touched is not None and touched.idle_minutes and touched.ends_at:
+        session.execute(
+            update(BrowserSession)
+            .where(BrowserSession.id == session_id)
+            .values(expires_at=_expiry(now, touched.ends_at, touched.idle_minutes))
+        )
     return True
 
 

@@ -14,7 +14,7 @@ from idp.platform.secrets import b64url
 
 MAX_LENGTH = 16 * 1024
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----\s*")
-_ENVOY = re.compile(r'(?:^|;)Cert="([^"]*)"(?:;|$)')
+_ENVOY = re.compile(r'(?:^|;)Cert="([^"]*)"(?=;|$)')
 _SEQUENCE, _TWO_BYTES, _THREE_BYTES = 0x30, 0x81, 0x82
 
 Read = Callable[[str], bytes]
@@ -32,8 +32,8 @@ class Passing:
     def certificate(self, headers: Mapping[str, str]) -> bytes | None:
         """Return the certificate of a request from a trusted proxy, in DER; None: none."""
         text = headers.get(self.variable, "").strip()
-        if not text or len(text) > MAX_LENGTH:
-            return None
+        if not text or len(text) > MAX_LENGTH or len(text.splitlines()) > 1:
+            return None  # a header is one line
         try:
             return _whole(self.read(text))
         except ValueError:
@@ -73,10 +73,10 @@ def _escaped_pem(text: str) -> bytes:
 
 def _envoy(text: str) -> bytes:
     """Read what the nearest Envoy appended to the list."""
-    found = _ENVOY.search(text.rpartition(",")[2].strip())
-    if found is None:
-        raise ValueError("no certificate in the element")
-    return _escaped_pem(found[1])
+    found = _ENVOY.findall(text.rpartition(",")[2].strip())
+    if len(found) != 1:
+        raise ValueError("not one certificate in the element")
+    return _escaped_pem(found[0])
 
 
 def _traefik(text: str) -> bytes:

@@ -24,12 +24,19 @@ FULL = {
     "password_history": 4,
     "password_expiry_days": 90,
     "password_must_change": True,
+    "breached_at_sign_in": "warn",
+    "identifier_first": True,
     "second_factor": "required",
     "level": "mfa",
     "factors": ["passkey", "totp"],
     "grace_days": 7,
     "level_minutes": 60,
     "device_days": 10,
+    "session_hours": 8,
+    "remember_days": 7,
+    "idle_minutes": 60,
+    "max_sessions": 5,
+    "verify": ["email"],
 }
 FLOOR = {**FULL, "second_factor": "optional"}
 """A policy of the platform under which its administrator goes on without a second factor."""
@@ -39,10 +46,15 @@ EMPTY = {**dict.fromkeys(FULL), **NO_ONE}
 NOTHING = {
     **dict.fromkeys(FULL, 0),
     "password_must_change": False,
+    "breached_at_sign_in": "off",
+    "identifier_first": False,
     "second_factor": "optional",
     "level": "mfa",
     "factors": ["passkey", "totp"],
     "device_days": 30,
+    "session_hours": 10,
+    "remember_days": 30,
+    "verify": [],
 }
 ANY = {"If-Match": "*"}
 END = {"end_sessions": "true"}
@@ -212,6 +224,15 @@ def test_the_strictest_wins(root, acme):
         ("password_expiry_days", 91),
         ("password_expiry_days", 0),
         ("password_must_change", False),
+        ("breached_at_sign_in", "off"),
+        ("identifier_first", False),
+        ("session_hours", 9),
+        ("remember_days", 8),
+        ("idle_minutes", 61),
+        ("idle_minutes", 0),
+        ("max_sessions", 6),
+        ("verify", []),
+        ("verify", ["mobile"]),
     ],
 )
 def test_a_tenant_cannot_require_less_than_the_platform(root, session, acme, name, value):

@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 
 from idp.api.userservice.codes import Code
+from idp.directory.actor import OPERATOR
 from idp.directory.clients import service as clients
 from idp.directory.factors import enrolment
+from idp.directory.policies import management as policies
 from idp.directory.policies.models import Policy
+from idp.directory.policies.rules import PolicySpec
+from idp.directory.users import passwords
 from idp.platform.audit.tags import Tag
 from tests.api import userservice
 from tests.pages.browsing import events
@@ -79,3 +83,18 @@ def test_a_program_logs_nobody_in_whose_password_must_be_changed(robot, session,
     assert robot.code("POST", path, WRONG) is Code.bad_credential
     reasons = [event.details["reason"] for event in events(session, Tag.SIGN_IN_REFUSED)]
     assert reasons == ["new password required"] * 2 + ["wrong password"]
+
+
+@pytest.mark.parametrize("path", ["/login", "/authentication"])
+def test_a_program_logs_nobody_in_with_a_stolen_password_where_a_policy_wants_another(
+    robot, session, path
+):
+    user = add_person(session)
+    user.password_hash = passwords.make_hash("iloveyou1")
+    policies.replace(session, OPERATOR, 1, PolicySpec(breached_at_sign_in="force"))
+    session.commit()
+    weak = {**RIGHT, "certificate": "iloveyou1"}
+    assert robot.code("POST", path, weak) is Code.password_change_required
+    policies.replace(session, OPERATOR, 1, PolicySpec(breached_at_sign_in="warn"))
+    session.commit()
+    assert robot.second("POST", path, weak)["isSuccess"]

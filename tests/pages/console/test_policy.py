@@ -25,6 +25,7 @@ TYPED = {
     "password_length": "12",
     "password_classes": "",
     "password_history": "3",
+    "breached_at_sign_in": "",
     "second_factor": "",
     "level": "",
 }

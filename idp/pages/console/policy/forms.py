@@ -15,12 +15,17 @@ from idp.directory.policies.models import Policy
 from idp.directory.policies.rules import (
     CHOICES,
     COLUMNS,
+    EMAIL,
     EXEMPT,
+    FLAGS,
+    LISTS,
     MAIL,
+    MOBILE,
     PASSKEY,
     RANGES,
     SMS,
     TOTP,
+    Breached,
     PolicySpec,
     RolePolicySpec,
     SecondFactor,
@@ -29,8 +34,13 @@ from idp.pages.form import Form
 from idp.platform.integers import INT32_MAX
 
 NUMBERS = tuple(RANGES)
-MUST_CHANGE = "password_must_change"
 WORDS: Mapping[str, Mapping[str, Any]] = {
+    "breached_at_sign_in": {
+        Breached.OFF: _("Nothing"),
+        Breached.WARN: _("A mail"),
+        Breached.FORCE: _("A new password"),
+    },
+    "verify": {EMAIL: _("E-mail address"), MOBILE: _("Mobile number")},
     "second_factor": {
         SecondFactor.OFF: _("Not offered"),
         SecondFactor.OPTIONAL: _("Optional"),
@@ -79,12 +89,19 @@ class PolicyForm(Form):
     password_history = _number(_("Earlier passwords that cannot be used again"))
     password_expiry_days = _number(_("Days until a password expires"))
     password_must_change = BooleanField(_("Passwords set by somebody else must be changed"))
+    breached_at_sign_in = _choice(_("After a sign-in with a stolen one"), "breached_at_sign_in")
+    identifier_first = BooleanField(_("Ask for the name first"))
     second_factor = _choice(_("Second factor"), "second_factor")
     level = _choice(_("Sign-in with"), "level")
     factors = SelectMultipleField(_("Kinds"), choices=_choices(WORDS["factors"]))
     grace_days = _number(_("Days until it must be set up"))
     level_minutes = _number(_("Minutes until it is asked for again"))
     device_days = _number(_("Days for which devices are remembered"))
+    session_hours = _number(_("Hours that a session lasts"))
+    remember_days = _number(_("Days that people stay signed in"))
+    idle_minutes = _number(_("Minutes without use until a session ends"))
+    max_sessions = _number(_("Sessions at a time"))
+    verify = SelectMultipleField(_("Confirmed addresses"), choices=_choices(WORDS["verify"]))
     exempt_user_ids = SelectMultipleField(_("Exempt administrators"), coerce=int)
     stamp = HiddenField()
 
@@ -103,15 +120,17 @@ class PolicyForm(Form):
             name: value if value is None else max(-1, min(value, INT32_MAX))
             for name, value in numbers.items()
         }
-        off = False if row.password_must_change is False else None
-        must_change = True if self.password_must_change.data else off
         return PolicySpec(
             **bounded,
-            password_must_change=must_change,
-            factors=self.factors.data or None,
+            **{name: self._flag(name, row) for name in FLAGS},
+            **{name: self[name].data or None for name in LISTS},
             exempt_user_ids=self.exempt_user_ids.data or None,
             **{name: self[name].data or None for name in CHOICES},
         )
+
+    def _flag(self, name: str, row: Policy) -> Any:
+        off = False if getattr(row, name) is False else None
+        return True if self[name].data else off
 
     def rows(self, row: Policy) -> Iterator[tuple[Any, str, str]]:
         """Yield the title, the stored value and the value of the form of each field."""
@@ -129,10 +148,10 @@ class PolicyForm(Form):
 def data_of(row: Policy) -> dict[str, Any]:
     """Return what the form shows of a policy."""
     values = {name: getattr(row, name) for name in COLUMNS}
-    lists = {name: values[name] or [] for name in ("factors", EXEMPT)}
+    lists = {name: values[name] or [] for name in (*LISTS, EXEMPT)}
     texts = {name: values[name] or "" for name in CHOICES}
-    must_change = bool(row.password_must_change)
-    return {**values, **lists, **texts, MUST_CHANGE: must_change, "stamp": row.concurrency_stamp}
+    flags = {name: bool(values[name]) for name in FLAGS}
+    return {**values, **lists, **texts, **flags, "stamp": row.concurrency_stamp}
 
 
 def in_words(name: str, value: Any) -> str:
@@ -141,6 +160,6 @@ def in_words(name: str, value: Any) -> str:
         return str(_("Yes") if value else _("No"))
     if name in CHOICES:
         return str(WORDS[name].get(value, ""))
-    if name == "factors":
+    if name in LISTS:
         return ", ".join(str(WORDS[name].get(kind, kind)) for kind in value)
     return "" if value is None else str(value)

@@ -162,8 +162,10 @@ def _in_words(policy: Any) -> dict[str, str]:
             words[name] = ""
         elif name.endswith("_days"):
             words[name] = _("%(count)s days", count=text)
-        elif name == "level_minutes":
+        elif name.endswith("_minutes"):
             words[name] = _("%(count)s minutes", count=text)
+        elif name == "session_hours":
+            words[name] = _("%(count)s hours", count=text)
     return {name: words.get(name, "") for name in COMBINED}
 
 
