@@ -143,8 +143,10 @@ class Throttle:
         """
         return self._local.since_last(f"{PREFIX}:last:{name}:{_hashed(key)}", keep)
 
-    def check_delay(self, name: str, *keys: Key) -> None:
+    def check_delay(self, name: str, *keys: Key) -> bool:
         """Refuse while the delay that earlier failures earned is running.
+
+        Return whether there are failures that a success makes forgotten: see `succeeded`.
 
         The first key is the account, the last one the address that it is tried from, or the client
         that speaks for people whose address it does not tell. Their combination waits longest; an
@@ -153,7 +155,7 @@ class Throttle:
         attacker slows the owner down and cannot lock them out.
         """
         try:
-            self._count(lambda store: _check(store, name, keys))
+            return self._count(lambda store: _check(store, name, keys))
         except TooManyRequests:
             self._counts.add(DELAYS, name)
             raise
@@ -176,7 +178,8 @@ class Throttle:
     def succeeded(self, name: str, *keys: Key) -> None:
         """Forget the failures of the account; those of the address only age.
 
-        Otherwise a person with an account of their own could try others in between.
+        Otherwise a person with an account of their own could try others in between. It is not
+        worth the round trip where `check_delay` found nothing to forget.
         """
         together, *single = (key for key, _ in _records(name, keys))
         names = (together, _slot(name, keys), *single[:1])
@@ -227,24 +230,29 @@ def _hit(name: str, text: str, limit: int, seconds: int, cost: int, store: Store
     return store.hit((name, _hashed(text)), limit, seconds, cost)
 
 
-def _check(store: Store, name: str, keys: tuple[Key, ...]) -> None:
+def _check(store: Store, name: str, keys: tuple[Key, ...]) -> bool:
+    """Refuse a try that comes too early; return whether its account has failures."""
     now = clock.now().timestamp()
     records = _records(name, keys)
-    together, strict = records[0]
-    (failures, until), *single = store.read(*(key for key, _ in records))
-    if until > now:
-        raise TooManyRequests(_seconds(until - now))
+    key, strict = records[0]
+    together, *single = store.read(*(key for key, _ in records))
+    if together.until > now:
+        raise TooManyRequests(_seconds(together.until - now))
     for position, record in enumerate(single):
         until = record.until
         if until > now and position == 0:
             # The ticket holds when this address may try, fixed at its first visit.
-            kept = store.claim(f"{together}:ticket", until, TICKET_SECONDS)
+            kept = store.claim(f"{key}:ticket", until, TICKET_SECONDS)
             until = until if kept is None else kept
         if until > now:
             raise TooManyRequests(_seconds(until - now))
     # Past the free tries one attempt at a time: parallel ones would all pass the check above.
-    if failures >= strict.free and store.claim(_slot(name, keys), now, SLOT_SECONDS) is not None:
+    if (
+        together.failures >= strict.free
+        and store.claim(_slot(name, keys), now, SLOT_SECONDS) is not None
+    ):
         raise TooManyRequests(1)
+    return any(record.failures for record in (together, *single[:1]))
 
 
 def _counted(key: Key | tuple[Key, ...]) -> list[tuple[str, int]]:

@@ -22,6 +22,7 @@ from flask import (
 )
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import generate_csrf, validate_csrf
+from itsdangerous import URLSafeTimedSerializer
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 from wtforms import ValidationError
@@ -68,6 +69,16 @@ class _Forms:
 
 class FormCookie(SecureCookieSessionInterface):
     """Flask's signed cookie, under a name of its own at each issuer; no sign-in depends on it."""
+
+    def __init__(self) -> None:
+        """Begin without a serializer: it is made of the settings, once."""
+        self._serializer: URLSafeTimedSerializer | None = None
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        """Return what signs and checks the cookie; Flask would make it twice in every request."""
+        if self._serializer is None:
+            self._serializer = super().get_signing_serializer(app)
+        return self._serializer
 
     def get_cookie_name(self, app: Flask) -> str:
         """Name the cookie after the issuer, because cookies ignore ports."""
@@ -156,7 +167,6 @@ def _check() -> None:
         if not _show_again(problem):
             raise problem from None
         return
-    g.csrf_valid = True  # read by the forms of flask-wtf, which would check the token again
     person = forms.person()
     if person is None or vars(current_app.view_functions[request.endpoint]).get(FOR_ANYONE):
         return  # views that need a person ask for the sign-in themselves
