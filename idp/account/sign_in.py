@@ -424,7 +424,14 @@ def finish(
     except sessions.SpentError:
         return None
     _note_exemption(session, issuer, value, asked, attempt.proofs)
-    device = devices.note_sign_in(session, issuer, user, sent, is_remembered=is_remembered)
+    device = devices.note_sign_in(
+        session,
+        issuer,
+        user,
+        sent,
+        is_remembered=is_remembered,
+        known=attempt.known_devices,
+    )
     return Outcome(step, value, attempt.remember, device)
 
 

@@ -9,11 +9,12 @@ from enum import StrEnum
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Table, bindparam, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, load_only
 
 from idp.directory import levels
 from idp.directory.authentication.models import SignInAttempt
 from idp.directory.authentication.steps import Progress, Proof
+from idp.directory.devices import service as devices
 from idp.directory.factors import service as factors
 from idp.directory.factors.service import Condition
 from idp.directory.policies import sign_in as policies
@@ -57,12 +58,33 @@ class OpenAttempt:
     remember_device: bool
     """Whether they chose not to be asked for the second factor on this device again."""
     created_at: datetime
+    known_devices: int
+    """How many devices they signed in with before."""
 
     @property
     def owner(self) -> str:
         """Name of the attempt, which challenges and codes that were sent for it are bound to."""
         return f"attempt:{self.id}"
 
+
+_OF_PERSON = (
+    User.username,
+    User.email,
+    User.email_verified,
+    User.mobile,
+    User.mobile_verified,
+    User.password_hash,
+    User.password_changed_at,
+    User.must_change_password,
+    User.second_factor_asked_at,
+    User.security_stamp,
+    User.is_disabled,
+    User.lockout_end,
+    User.locale,
+    User.deleted_at,
+    User.created_at,
+)
+"""What the steps of a sign-in ask of a person; their profile is read where it is shown."""
 
 _OPEN = (
     select(
@@ -74,9 +96,11 @@ _OPEN = (
         SignInAttempt.remember,
         SignInAttempt.remember_device,
         SignInAttempt.created_at,
+        devices.count_column(User.id),
         tenants.is_bound_column(User.id),
         *factors.condition_columns(User.id),
     )
+    .options(load_only(*_OF_PERSON))
     .join(SignInAttempt, User.id == SignInAttempt.user_id)
     .where(
         SignInAttempt.handle_hash == bindparam("handle_hash"),
@@ -192,10 +216,10 @@ def find(session: Session, issuer: Issuer, cookie: str | None) -> OpenAttempt | 
     found = session.execute(_OPEN, values).one_or_none()
     if found is None:
         return None
-    user, stamp, row_id, client_id, held, remember, remember_device, created_at, *more = found
+    user, stamp, row_id, client_id, held, *more = found
     if not user.may_sign_in or user.security_stamp != stamp:
         return None
-    is_bound, *condition = more
+    remember, remember_device, created_at, known_devices, is_bound, *condition = more
     return OpenAttempt(
         row_id,
         user,
@@ -206,6 +230,7 @@ def find(session: Session, issuer: Issuer, cookie: str | None) -> OpenAttempt | 
         remember,
         remember_device,
         created_at,
+        known_devices,
     )
 
 
