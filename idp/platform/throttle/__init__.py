@@ -27,7 +27,6 @@ from idp.platform.throttle.store import PREFIX, Delay, State, Store
 if TYPE_CHECKING:
     from idp.platform.runtime import RequestContext
     from idp.platform.throttle.shared import SharedStore
-    from idp.platform.throttle.windows import Windows
 
 log = structlog.get_logger("idp.throttle")
 
@@ -103,7 +102,7 @@ class Throttle:
 
     def __init__(self, redis_url: str = "", counts: Counts | None = None) -> None:
         self._counts = counts or Counts()
-        self._local = LocalStore(_open_windows)
+        self._local = LocalStore()
         self._shared = _open_shared(redis_url) if redis_url else None
         self._down_until = 0.0
 
@@ -214,16 +213,10 @@ class Throttle:
 
 
 def _open_shared(url: str) -> SharedStore:
-    # Both below are imported by need: a quarter of a second, and a tenth that commands never need.
+    # Imported by need: a quarter of a second.
     from idp.platform.throttle.shared import SharedStore  # noqa: PLC0415
 
     return SharedStore(url)
-
-
-def _open_windows() -> Windows:
-    from idp.platform.throttle import windows  # noqa: PLC0415
-
-    return windows.in_process()
 
 
 def _hit(name: str, text: str, limit: int, seconds: int, cost: int, store: Store) -> float:
