@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from urllib.parse import urlsplit
 
 import orjson
@@ -22,7 +22,6 @@ from flask import (
 )
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import generate_csrf, validate_csrf
-from itsdangerous import URLSafeTimedSerializer
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 from wtforms import ValidationError
@@ -72,9 +71,9 @@ class FormCookie(SecureCookieSessionInterface):
 
     def __init__(self) -> None:
         """Begin without a serializer: it is made of the settings, once."""
-        self._serializer: URLSafeTimedSerializer | None = None
+        self._serializer: Any = None
 
-    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+    def get_signing_serializer(self, app: Flask) -> Any:
         """Return what signs and checks the cookie; Flask would make it twice in every request."""
         if self._serializer is None:
             self._serializer = super().get_signing_serializer(app)
