@@ -45,7 +45,6 @@ LATE = {
     },
     "idp/platform/throttle/__init__.py": {
         "idp.platform.throttle.shared.SharedStore",
-        "idp.platform.throttle.windows",
     },
     "idp/platform/tracing/__init__.py": {"idp.platform.tracing.exporting.Tracer"},
     "idp/publishing/files/storage.py": {"idp.publishing.files.bucket.Bucket"},

@@ -21,7 +21,7 @@ def matches(session: Session, user: User, password: str) -> bool:
     """
     throttle = runtime.of(session).throttle
     keys = (str(user.id), Address.of(runtime.context_of(session).remote_addr))
-    throttle.check_delay(THROTTLE, *keys)
+    has_failures = throttle.check_delay(THROTTLE, *keys)
     session.commit()
     try:
         is_right = users.verify_password(session, user, password)
@@ -29,5 +29,8 @@ def matches(session: Session, user: User, password: str) -> bool:
         throttle.withdraw(THROTTLE, *keys)
         raise
     session.commit()
-    (throttle.succeeded if is_right else throttle.failed)(THROTTLE, *keys)
+    if not is_right:
+        throttle.failed(THROTTLE, *keys)
+    elif has_failures:
+        throttle.succeeded(THROTTLE, *keys)
     return is_right

@@ -46,18 +46,27 @@ def remembered_until(session: Session, issuer: Issuer, user: User, sent: Sent) -
 
 
 def note_sign_in(
-    session: Session, issuer: Issuer, user: User, sent: Sent, *, is_remembered: bool = False
+    session: Session,
+    issuer: Issuer,
+    user: User,
+    sent: Sent,
+    *,
+    is_remembered: bool = False,
+    known: int | None = None,
 ) -> str | None:
     """Note the device of a sign-in and return its new cookie; None: the browser keeps the one sent.
 
     The person is notified by mail when they signed in before, and never with this device.
     `is_remembered`: whether they chose, with both factors, not to be asked for the second one here.
+    `known`: how many devices they signed in with before, if that was read already.
     """
     device = devices.find(session, issuer, sent.cookie, lock=True)
     if device is not None and device.value is Value.OLD:
         _end_copied(session, issuer, user, device)
         device = None
-    known = devices.ids_of(session, user.id)
+    is_new = device is None or not devices.is_used_by(session, device.row, user.id)
+    if is_new and known is None:
+        known = devices.count(session, user.id)
     cookie: str | None
     if device is None:
         cookie = devices.add(session, issuer, user, is_remembered=is_remembered)
@@ -66,10 +75,10 @@ def note_sign_in(
         devices.note_use(session, device.row, user, is_remembered=is_remembered)
     if is_remembered:
         events.record(session, Tag.DEVICE_REMEMBERED, issuer, user)
-    if device is None or device.row.id not in known:
-        if len(known) >= devices.MOST:
+    if is_new and known:
+        if known >= devices.MOST:
             devices.forget_oldest(session, user.id)
-        if known and runtime.of(session).settings.mail_new_devices:
+        if runtime.of(session).settings.mail_new_devices:
             notices.new_device(session, issuer, user, sent.name, user.locale or sent.locale)
     return cookie
 

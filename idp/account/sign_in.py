@@ -85,6 +85,8 @@ class Proven:
     """When the first factor was proven; None: now."""
     trusted_until: datetime | None = None
     """Until when a remembered device takes the place of the second factor; None: it does not."""
+    attempt: OpenAttempt | None = None
+    """The attempt that it ends; None: there was none, one request proved it all."""
 
 
 def with_password(
@@ -449,34 +451,39 @@ def finish(
     `cookie` is the session cookie that the browser sent; its session is replaced. `is_noted`:
     there are proofs that were noted and not written.
     """
-    row, user = attempt.row, attempt.user
-    asked = policies.asked_of(session, issuer, user.id, row.client_id)
+    user = attempt.user
+    asked = policies.asked_of(session, issuer, user.id, attempt.client_id)
     step = next_step(_progress_of(session, issuer, attempt, asked))
     if step is not Step.DONE:
         if is_noted:
             attempts.save(session, attempt)
-        return Outcome(step, None, row.remember)
-    if not attempts.use(session, attempt):
-        return None
+        return Outcome(step, None, attempt.remember)
     has_both = level_of(attempt.proofs) != levels.PWD
-    days = device_rules.remembered_days(session, user.id) if row.remember_device else 0
+    days = device_rules.remembered_days(session, user.id) if attempt.remember_device else 0
     is_remembered = has_both and days > 0
-    value = start(
+    until = clock.now() + timedelta(days=days) if is_remembered else None
+    try:
+        value = start(
+            session,
+            issuer,
+            user,
+            cookie,
+            Proven(attempt.proofs, attempt.created_at, until, attempt),
+            client_id=attempt.client_id,
+            remember=attempt.remember,
+        )
+    except sessions.SpentError:
+        return None
+    _note_exemption(session, issuer, value, asked, attempt.proofs)
+    device = devices.note_sign_in(
         session,
         issuer,
         user,
-        cookie,
-        Proven(
-            attempt.proofs,
-            row.created_at,
-            clock.now() + timedelta(days=days) if is_remembered else None,
-        ),
-        client_id=row.client_id,
-        remember=row.remember,
+        sent,
+        is_remembered=is_remembered,
+        known=attempt.known_devices,
     )
-    _note_exemption(session, issuer, value, asked, attempt.proofs)
-    device = devices.note_sign_in(session, issuer, user, sent, is_remembered=is_remembered)
-    return Outcome(step, value, row.remember, device)
+    return Outcome(step, value, attempt.remember, device)
 
 
 def start(
@@ -492,10 +499,12 @@ def start(
     """Start a session of a person who has proved all that is asked for; return its cookie.
 
     `cookie` is the session cookie that the browser sent; its session is replaced. Without `proven`
-    it was the password, just now.
+    it was the password, just now. Raise SpentError where the attempt has a session already.
     """
     proven = proven or Proven()
-    tenants.confirm_only_member(session, user.id, issuer)
+    attempt = proven.attempt
+    if attempt is None or attempt.is_bound:
+        tenants.confirm_only_member(session, user.id, issuer)
     level, amr = level_of(proven.proofs), amr_of(proven.proofs)
     now = clock.now()
     mfa_at = None if level == levels.PWD else now
@@ -521,6 +530,7 @@ def start(
         ),
         remember=remember,
         replaces=replaced,
+        change=None if attempt is None else attempts.end(attempt),
         event=audit.columns(
             runtime.context_of(session),
             Tag.SIGN_IN,

@@ -42,7 +42,7 @@ class CodeForm(Form):
             "spellcheck": "false",
         },
     )
-    remember_device = BooleanField()
+    remember_device = BooleanField("")  # what it says depends on the policy
 
 
 class AppForm(Form):

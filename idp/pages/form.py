@@ -54,10 +54,15 @@ class _Messages:
 
 
 class Form(_Base):
-    """A form that a page shows and takes back; flask-wtf adds and checks the CSRF token."""
+    """A form that a page shows and takes back.
+
+    Its template adds the form token (`csrf_token()`), which `csrf` checks before any view.
+    """
 
     class Meta(_Base.Meta):  # type: ignore[misc] # has no types
         """How WTForms treats the form."""
+
+        csrf = False
 
         def get_translations(self, form: Any) -> _Messages:
             """Translate by our catalogue."""
@@ -71,11 +76,7 @@ class Form(_Base):
             options.setdefault("formdata", typed)
         super().__init__(**options)
         secret = (PasswordField, FileField)
-        csrf.keep_typed(
-            entry.name
-            for entry in self
-            if not isinstance(entry, secret) and entry.name != csrf.FIELD
-        )
+        csrf.keep_typed(entry.name for entry in self if not isinstance(entry, secret))
 
     def refuse(self, message: str, field: str | None = None) -> None:
         """Show a message of a service next to its field, or above the form."""
@@ -94,9 +95,4 @@ class Form(_Base):
     def mistakes(self) -> list[tuple[str | None, str]]:
         """List (field id, message) pairs for the summary above the form."""
         of_form: list[tuple[str | None, str]] = [(None, str(text)) for text in self.form_errors]
-        return of_form + [
-            (entry.id, str(text))
-            for entry in self
-            if entry.name != "csrf_token"
-            for text in entry.errors
-        ]
+        return of_form + [(entry.id, str(text)) for entry in self for text in entry.errors]

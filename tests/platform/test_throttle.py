@@ -12,7 +12,7 @@ import pytest
 
 from idp.platform import throttle as throttling
 from idp.platform.errors import TooManyRequests
-from idp.platform.throttle import ADDRESS, SUBJECT, TOGETHER, Address, Throttle
+from idp.platform.throttle import ADDRESS, SUBJECT, TOGETHER, Address, Throttle, local
 
 HERE, ELSEWHERE = Address.of("192.0.2.1"), Address.of("198.51.100.7")
 
@@ -277,3 +277,32 @@ def test_a_try_that_is_withdrawn_keeps_nobody_waiting(throttle, clock):
     assert wait_of(throttle, "ann", HERE) == 1
     throttle.withdraw("sign-in", "ann", HERE)
     assert wait_of(throttle, "ann", HERE) == 0
+
+
+@pytest.mark.no_database
+def test_only_an_account_with_failures_has_something_to_forget(throttle, clock):
+    assert not throttle.check_delay("sign-in", "ann", HERE)
+    fail(throttle, 1, "ann", HERE)
+    assert throttle.check_delay("sign-in", "ann", HERE)
+    assert throttle.check_delay("sign-in", "ann", ELSEWHERE)  # of the account, from anywhere
+    assert not throttle.check_delay("sign-in", "bob", HERE)
+    throttle.succeeded("sign-in", "ann", HERE)
+    assert not throttle.check_delay("sign-in", "ann", HERE)
+
+
+@pytest.mark.no_database
+def test_what_the_process_counts_takes_no_thread_and_is_bounded(monkeypatch):
+    now = time.time()
+    monkeypatch.setattr(local.time, "time", lambda: now)
+    store = local.LocalStore()
+    before = threading.active_count()
+    waits = [store.hit(("pushed", "app"), 2, 60, 1) for _ in range(3)]
+    assert waits == [0.0, 0.0, 60.0]
+    assert threading.active_count() == before
+    now += 61
+    assert store.hit(("pushed", "other"), 2, 60, 1) == 0.0
+    assert [key[1] for key in store._windows] == ["other"]
+    monkeypatch.setattr(local, "MAX_RECORDS", 10)
+    for number in range(100):
+        store.hit(("pushed", str(number)), 2, 60, 1)
+    assert len(store._windows) == 10

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Table, bindparam, select, update
-from sqlalchemy.orm import Session
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm import Session, load_only
 
 from idp.directory import levels
 from idp.directory.authentication.models import SignInAttempt
 from idp.directory.authentication.steps import Progress, Proof
+from idp.directory.devices import service as devices
 from idp.directory.factors import service as factors
 from idp.directory.factors.service import Condition
 from idp.directory.policies import sign_in as policies
 from idp.directory.policies.snapshot import Asked
+from idp.directory.tenants import service as tenants
 from idp.directory.users import password_age
 from idp.directory.users.models import User
 from idp.platform import clock
-from idp.platform.db import run, write
+from idp.platform.db import AtomicWrite, write
 from idp.platform.db import use as use_once
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import digest, random_token
+from idp.platform.sessions.service import Change
 
 LIFETIME = timedelta(minutes=15)
 TRIES = 10
@@ -38,34 +40,68 @@ class Purpose(StrEnum):
     SIGN_IN = "sign-in"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpenAttempt:
     """A live attempt and the person who proved the first factor in it."""
 
-    row: SignInAttempt
+    id: int
     user: User
     condition: Condition
     """What they sign in with besides, as it was when the attempt was looked up."""
+    is_bound: bool
+    """Whether a tenant had bound their account and they have not signed in there since."""
+    client_id: str | None
+    """The application that requested the sign-in."""
+    proofs: tuple[Proof, ...]
+    """What was proven so far."""
+    remember: bool
+    remember_device: bool
+    """Whether they chose not to be asked for the second factor on this device again."""
+    created_at: datetime
+    known_devices: int
+    """How many devices they signed in with before."""
 
     @property
     def owner(self) -> str:
         """Name of the attempt, which challenges and codes that were sent for it are bound to."""
-        return f"attempt:{self.row.id}"
+        return f"attempt:{self.id}"
 
-    @property
-    def client_id(self) -> str | None:
-        """The application that requested the sign-in."""
-        return self.row.client_id
 
-    @property
-    def proofs(self) -> tuple[Proof, ...]:
-        """What was proven so far."""
-        return tuple(Proof(name) for name in self.row.proofs)
-
+_OF_PERSON = (
+    User.username,
+    User.email,
+    User.email_verified,
+    User.mobile,
+    User.mobile_verified,
+    User.password_hash,
+    User.password_changed_at,
+    User.must_change_password,
+    User.second_factor_asked_at,
+    User.security_stamp,
+    User.is_disabled,
+    User.lockout_end,
+    User.locale,
+    User.deleted_at,
+    User.created_at,
+)
+"""What the steps of a sign-in ask of a person; their profile is read where it is shown."""
 
 _OPEN = (
-    select(SignInAttempt, User, *factors.condition_columns(User.id))
-    .join(User, User.id == SignInAttempt.user_id)
+    select(
+        User,
+        SignInAttempt.security_stamp,
+        SignInAttempt.id,
+        SignInAttempt.client_id,
+        SignInAttempt.proofs,
+        SignInAttempt.remember,
+        SignInAttempt.remember_device,
+        SignInAttempt.created_at,
+        devices.count_column(User.id),
+        tenants.is_bound_column(User.id),
+        *factors.condition_columns(User.id),
+    )
+    .options(load_only(*_OF_PERSON))
+    .join(SignInAttempt, User.id == SignInAttempt.user_id)
     .where(
         SignInAttempt.handle_hash == bindparam("handle_hash"),
         SignInAttempt.issuer_tenant_id == bindparam("issuer_tenant_id"),
@@ -80,12 +116,17 @@ _PROVEN: Mapping[str, ColumnElement[Any]] = {
     "proofs": bindparam("held"),
     "remember_device": bindparam("is_kept"),
 }
+_KEEP = (
+    update(cast("Table", SignInAttempt.__table__))
+    .where(_COLUMNS.id == bindparam("row_id"))
+    .values(security_stamp=bindparam("stamp"), **_PROVEN)
+)
 _SAVE = (
     update(cast("Table", SignInAttempt.__table__))
     .where(_COLUMNS.id == bindparam("row_id"))
     .values(_PROVEN)
 )
-_USE = use_once(SignInAttempt).values(_PROVEN).returning(_COLUMNS.id)
+_END = AtomicWrite(use_once(SignInAttempt).values(_PROVEN))
 
 
 def cookie_name(issuer: Issuer) -> str:
@@ -176,17 +217,28 @@ def find(session: Session, issuer: Issuer, cookie: str | None) -> OpenAttempt | 
     found = session.execute(_OPEN, values).one_or_none()
     if found is None:
         return None
-    row, user, *condition = found
-    if not user.may_sign_in or user.security_stamp != row.security_stamp:
+    user, stamp, row_id, client_id, held, *more = found
+    if not user.may_sign_in or user.security_stamp != stamp:
         return None
-    return OpenAttempt(row, user, Condition.of(*condition))
+    remember, remember_device, created_at, known_devices, is_bound, *condition = more
+    return OpenAttempt(
+        row_id,
+        user,
+        Condition.of(*condition),
+        bool(is_bound),
+        client_id,
+        tuple(map(Proof, held)),
+        remember,
+        remember_device,
+        created_at,
+        known_devices,
+    )
 
 
 def note(attempt: OpenAttempt, proofs: Iterable[Proof], *, remember_device: bool = False) -> None:
-    """Note further proofs, and the wish to remember the device, for `save` or `use` to write."""
-    held = list(dict.fromkeys([*attempt.row.proofs, *proofs]))
-    set_committed_value(attempt.row, "proofs", held)
-    set_committed_value(attempt.row, "remember_device", remember_device)
+    """Note further proofs, and the wish to remember the device, for `save` or `end` to write."""
+    attempt.proofs = tuple(dict.fromkeys([*attempt.proofs, *proofs]))
+    attempt.remember_device = remember_device
 
 
 def save(session: Session, attempt: OpenAttempt) -> None:
@@ -196,31 +248,38 @@ def save(session: Session, attempt: OpenAttempt) -> None:
 
 def add_proofs(session: Session, attempt: OpenAttempt, proofs: Iterable[Proof]) -> None:
     """Note further proofs of an attempt that goes on."""
-    note(attempt, proofs, remember_device=attempt.row.remember_device)
+    note(attempt, proofs, remember_device=attempt.remember_device)
     save(session, attempt)
 
 
 def _noted(attempt: OpenAttempt) -> dict[str, Any]:
-    row = attempt.row
-    return {"row_id": row.id, "held": row.proofs, "is_kept": row.remember_device}
+    return {
+        "row_id": attempt.id,
+        "held": list(attempt.proofs),
+        "is_kept": attempt.remember_device,
+    }
 
 
 def keep(session: Session, attempt: OpenAttempt) -> None:
     """Go on with an attempt in which the person got a new security stamp by a new password."""
-    attempt.row.security_stamp = attempt.user.security_stamp
-    attempt.row.proofs = [name for name in attempt.row.proofs if name != Proof.STOLEN]
     session.flush()
+    attempt.proofs = tuple(proof for proof in attempt.proofs if proof is not Proof.STOLEN)
+    values = {**_noted(attempt), "stamp": attempt.user.security_stamp}
+    write(session, _KEEP, values)
 
 
 def count_failure(session: Session, attempt: OpenAttempt) -> None:
     """Take one of the tries; the last one ends the attempt."""
     session.execute(
         update(SignInAttempt)
-        .where(SignInAttempt.id == attempt.row.id)
+        .where(SignInAttempt.id == attempt.id)
         .values(tries_left=SignInAttempt.tries_left - 1)
     )
 
 
-def use(session: Session, attempt: OpenAttempt) -> bool:
-    """End an attempt by its session, with what was noted; False: another request was faster."""
-    return bool(run(session, _USE, {**_noted(attempt), "now": clock.now()}))
+def end(attempt: OpenAttempt) -> Change:
+    """Return the change that ends an attempt, with what was noted, for its session to start with.
+
+    Another request may be faster: then nothing is changed, and no session starts.
+    """
+    return Change(_END, {**_noted(attempt), "now": clock.now()})

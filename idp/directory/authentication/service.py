@@ -85,7 +85,7 @@ def authenticate(session: Session, attempt: Attempt, policy: SignInPolicy) -> Us
     keys = throttle_keys(session, attempt.principal)
     client_id = runtime.context_of(session).client_id
     try:
-        throttle.check_delay(THROTTLE, *keys)
+        has_failures = throttle.check_delay(THROTTLE, *keys)
         if client_id is not None:
             throttle.check(BY_CLIENT, client_id, FAILURES_PER_CLIENT, MINUTE)
     except TooManyRequests:
@@ -106,7 +106,8 @@ def authenticate(session: Session, attempt: Attempt, policy: SignInPolicy) -> Us
         record_refusal(session, policy, user, reason)
         _count(session, attempt, "refused")
         return None
-    throttle.succeeded(THROTTLE, *keys)
+    if has_failures:
+        throttle.succeeded(THROTTLE, *keys)
     _count(session, attempt, "done")
     if policy.tenant_id is not None:
         tenants.confirm_member(session, policy.tenant_id, user.id)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from sqlalchemy import bindparam, delete, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, ScalarSelect, bindparam, delete, func, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp.directory.devices.models import Device, DeviceUser
 from idp.directory.policies import snapshot as policies
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
-from idp.platform.db import AtomicWrite, count_hits, insert, new_row, run
+from idp.platform.db import AtomicWrite, BigInt, count_hits, insert, new_row, run
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import digest, random_token
 
@@ -64,7 +63,19 @@ class KnownDevice:
 
 _NEW = ("handle_hash", "value_hash", "changed_at", "issuer_tenant_id", "created_at", "last_seen_at")
 _ADD = AtomicWrite(new_row(Device, *_NEW), DeviceUser, device_id=lambda device: device.id)
-_IDS = select(DeviceUser.device_id).where(DeviceUser.user_id == bindparam("user_id"))
+_USED_BY = select(DeviceUser.id).where(
+    DeviceUser.user_id == bindparam("user_id"), DeviceUser.device_id == bindparam("device_id")
+)
+
+
+def count_column(
+    user_id: ColumnElement[int] | InstrumentedAttribute[int],
+) -> ScalarSelect[int]:
+    """Return a column, for a query of a person: the number of devices they signed in with."""
+    return select(func.count()).where(DeviceUser.user_id == user_id).scalar_subquery()
+
+
+_COUNT = select(count_column(bindparam("user_id", type_=BigInt)))
 
 
 def cookie_name(issuer: Issuer) -> str:
@@ -180,9 +191,15 @@ def _use(session: Session, user: User, *, is_remembered: bool) -> dict[str, obje
     return values
 
 
-def ids_of(session: Session, user_id: int) -> Sequence[int]:
-    """List the devices that a person signed in with, by their ids."""
-    return [row[0] for row in run(session, _IDS, {"user_id": user_id})]
+def is_used_by(session: Session, device: Device, user_id: int) -> bool:
+    """Return whether a person signed in with a device before."""
+    return bool(run(session, _USED_BY, {"user_id": user_id, "device_id": device.id}))
+
+
+def count(session: Session, user_id: int) -> int:
+    """Count the devices that a person signed in with."""
+    ((found,),) = run(session, _COUNT, {"user_id": user_id})
+    return int(found)
 
 
 def forget_oldest(session: Session, user_id: int) -> None:

@@ -40,9 +40,8 @@ from idp.platform.db import BigInt, count_hits, run
 from idp.platform.errors import BadRequest, Conflict
 from idp.platform.issuer import Issuer
 from idp.platform.onetime import service as onetime
-from idp.platform.runtime import RequestContext
 from idp.platform.secrets import UnknownKeyError
-from idp.platform.throttle import Key, origin
+from idp.platform.throttle import Key, Throttle, origin
 from idp.platform.translation import N_
 
 THROTTLE = "second factor"
@@ -197,11 +196,9 @@ def prove(session: Session, user: User, code: str) -> Factor | None:
     Raise TooManyRequests before looking at it while earlier failures are being waited out. The
     caller commits in both cases.
     """
-    throttle = runtime.of(session).throttle
-    keys = _keys(session, user)
-    throttle.check_delay(THROTTLE, *keys)
+    begun = _begin_try(session, user)
     found = _find(session, user.id, code[: LONGEST_CODE + 1])
-    (throttle.failed if found is None else throttle.succeeded)(THROTTLE, *keys)
+    begun.end(is_right=found is not None)
     return found
 
 
@@ -210,12 +207,10 @@ def prove_enrolment_code(session: Session, user: User, code: str) -> bool:
 
     Raise TooManyRequests as `prove` does. The caller commits in both cases.
     """
-    throttle = runtime.of(session).throttle
-    keys = _keys(session, user)
-    throttle.check_delay(THROTTLE, *keys)
+    begun = _begin_try(session, user)
     normal = recovery.read(code[: LONGEST_CODE + 1])
     is_right = normal is not None and enrolment.use(session, user.id, normal)
-    (throttle.succeeded if is_right else throttle.failed)(THROTTLE, *keys)
+    begun.end(is_right=is_right)
     return is_right
 
 
@@ -224,11 +219,9 @@ def prove_passkey(session: Session, issuer: Issuer, user: User, claim: Claim) ->
 
     The caller commits in any case. Raise TooManyRequests as `prove` does.
     """
-    throttle = runtime.of(session).throttle
-    keys = _keys(session, user)
-    throttle.check_delay(THROTTLE, *keys)
+    begun = _begin_try(session, user)
     found = passkeys.prove(session, issuer, claim, user.id)
-    (throttle.succeeded if found.reason is None else throttle.failed)(THROTTLE, *keys)
+    begun.end(is_right=found.reason is None)
     return found
 
 
@@ -238,11 +231,9 @@ def prove_sent_code(session: Session, user: User, owner: str, code: str) -> Way 
     `owner` names the attempt or session that it was sent for. The caller commits in both cases.
     Raise TooManyRequests as `prove` does.
     """
-    throttle = runtime.of(session).throttle
-    keys = _keys(session, user)
-    throttle.check_delay(THROTTLE, *keys)
+    begun = _begin_try(session, user)
     found = _use_sent(session, user, owner, _plain(code[: LONGEST_CODE + 1]))
-    (throttle.failed if found is None else throttle.succeeded)(THROTTLE, *keys)
+    begun.end(is_right=found is not None)
     return found
 
 
@@ -285,15 +276,13 @@ def add_app(session: Session, user: User, key: str, code: str, name: str = "") -
         raise BadRequest.at("key", message)
     if _count_apps(session, user.id) >= MOST:
         raise Conflict(N_("You have as many authenticator apps as possible. Remove one first."))
-    throttle = runtime.of(session).throttle
-    keys = _keys(session, user)
-    throttle.check_delay(THROTTLE, *keys)
+    begun = _begin_try(session, user)
     step = totp.find_step(secret, _plain(code), clock.timestamp())
     until = clock.now() + timedelta(seconds=NEW_SECONDS)
     if step is None or not onetime.claim(session, NEW_PURPOSE, key, until):
-        throttle.failed(THROTTLE, *keys)
+        begun.end(is_right=False)
         return False
-    throttle.succeeded(THROTTLE, *keys)
+    begun.end(is_right=True)
     sealed = runtime.of(session).keyring.encrypt(PURPOSE, secret)
     session.add(
         Totp(user_id=user.id, name=name[:LONGEST_NAME], secret_encrypted=sealed, last_step=step)
@@ -373,9 +362,28 @@ def _forget_codes(session: Session, user_id: int) -> None:
         recovery.forget(session, user_id)
 
 
-def _keys(session: Session, user: User) -> tuple[str, Key]:
-    context: RequestContext = runtime.context_of(session)
-    return str(user.id), origin(context)
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """A try that was let through."""
+
+    throttle: Throttle
+    keys: tuple[str, Key]
+    has_failures: bool
+    """Whether others failed before it."""
+
+    def end(self, *, is_right: bool) -> None:
+        """Count a wrong code; a right one makes earlier failures forgotten."""
+        if not is_right:
+            self.throttle.failed(THROTTLE, *self.keys)
+        elif self.has_failures:
+            self.throttle.succeeded(THROTTLE, *self.keys)
+
+
+def _begin_try(session: Session, user: User) -> _Try:
+    """Raise TooManyRequests for a try that comes too early."""
+    throttle = runtime.of(session).throttle
+    keys = str(user.id), origin(runtime.context_of(session))
+    return _Try(throttle, keys, throttle.check_delay(THROTTLE, *keys))
 
 
 def _find(session: Session, user_id: int, text: str) -> Factor | None:

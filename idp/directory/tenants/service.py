@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import idna
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 
 from idp.directory import api_names
 from idp.directory.branding import snapshot as brands
@@ -396,6 +396,11 @@ def confirm_member(session: Session, tenant_id: int, user_id: int) -> None:
         )
         .values(is_bound=False)
     )
+
+
+def is_bound_column(user_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+    """Return a column, for a query of a person: whether a tenant has bound their account."""
+    return exists().where(Membership.user_id == user_id, Membership.is_bound)
 
 
 def confirm_only_member(session: Session, user_id: int, issuer: Issuer) -> None:

@@ -182,5 +182,9 @@ def _is_in_force(claims: Mapping[str, Any], now: float) -> bool:
     )
 
 
+_NUMBERS = frozenset({int, float})
+"""What JSON numbers are read as; `true` is none of them."""
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) in _NUMBERS

@@ -93,7 +93,7 @@ class ProfileForm(NamesForm):
 
     def values(self) -> dict[str, str | None]:
         """Return the values by claim."""
-        return {field.name: field.data for field in self if field.name != "csrf_token"}
+        return {field.name: field.data for field in self}
 
 
 class PictureForm(Form):

@@ -53,6 +53,18 @@ class Authentication:
     """How long the session lasts; None: as the settings say."""
 
 
+class SpentError(Exception):
+    """What a session was to start with had happened already; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that a session starts with: both are there, or neither is."""
+
+    write: AtomicWrite
+    values: Mapping[str, Any]
+
+
 _FIRST_COLUMNS = (
     "token_hash",
     "sid",
@@ -75,7 +87,6 @@ _FIRST_COLUMNS = (
     "idle_minutes",
 )
 _START = AtomicWrite(new_row(BrowserSession, *_FIRST_COLUMNS))
-_START_WITH_EVENT = _START.also(AuditEvent)
 _LIVE = select(BrowserSession).where(
     BrowserSession.token_hash == bindparam("token_hash"),
     BrowserSession.issuer_tenant_id == bindparam("issuer_tenant_id"),
@@ -90,7 +101,7 @@ def cookie_name(issuer: Issuer) -> str:
     return f"__Host-{name}" if issuer.is_secure else name
 
 
-def start(
+def start(  # noqa: PLR0913 - each by its name
     session: Session,
     issuer: Issuer,
     user_id: int,
@@ -100,10 +111,12 @@ def start(
     remember: bool,
     event: Mapping[str, Any] | None = None,
     replaces: BrowserSession | None = None,
+    change: Change | None = None,
 ) -> str:
     """Sign a person in and return the value of the new cookie.
 
-    `event` is added to the audit log with the session: see `audit.columns`.
+    `event` is added to the audit log with the session: see `audit.columns`. `change` happens once:
+    raise SpentError where it has happened already.
 
     The value is new every time, and what the browser sent before is worth nothing afterwards:
     an attacker cannot plant a session and wait for a person to sign in to it. The same person
@@ -116,7 +129,7 @@ def start(
     lasts = how.lifetime or _lifetime_of(session)
     days = lasts.days if remember else 0
     ends_at = now + (timedelta(days=days) if days else timedelta(hours=lasts.hours))
-    values = {
+    values: dict[str, Any] = {
         "token_hash": digest(cookie),
         "auth_time": how.auth_time or now,
         "acr": how.acr,
@@ -132,21 +145,30 @@ def start(
         "ends_at": ends_at,
         "idle_minutes": lasts.idle_minutes or None,
     }
+    if change is not None and replaces is not None:
+        _carry_out(session, change.write, change.values)
+        change = None
     if replaces is not None and not _renew(session, replaces, user_id, security_stamp, values):
         end(session, replaces)
         replaces = None
-    if replaces is None:
-        new = {
-            "sid": random_token(16),
-            "user_id": user_id,
-            "issuer_tenant_id": issuer.tenant_id,
-            "security_stamp": security_stamp,
-            "created_at": now,
-        }
-        change, event = (_START, {}) if event is None else (_START_WITH_EVENT, event)
-        change.run(session, {**values, **new, **event})
-    elif event is not None:
-        audit.add(session, event)
+    if replaces is not None:
+        if event is not None:
+            audit.add(session, event)
+        return cookie
+    values |= {
+        "sid": random_token(16),
+        "user_id": user_id,
+        "issuer_tenant_id": issuer.tenant_id,
+        "security_stamp": security_stamp,
+        "created_at": now,
+    }
+    write = _START
+    if change is not None:
+        write = change.write.also(BrowserSession)
+        values = {**_as_row(values), **change.values}
+    if event is not None:
+        write, values = write.also(AuditEvent), {**values, **event}
+    _carry_out(session, write, values)
     return cookie
 
 
@@ -158,6 +180,16 @@ def _lifetime_of(session: Session) -> Lifetime:
 def _expiry(now: datetime, ends_at: datetime, idle_minutes: int | None) -> datetime:
     """Return when a session ends that is not used after now."""
     return min(ends_at, now + timedelta(minutes=idle_minutes)) if idle_minutes else ends_at
+
+
+def _as_row(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Name values of a session as those of a row that is written with another change."""
+    return {f"{BrowserSession.__tablename__}__{name}": value for name, value in values.items()}
+
+
+def _carry_out(session: Session, write: AtomicWrite, values: Mapping[str, Any]) -> None:
+    if write.run(session, values) is None:
+        raise SpentError
 
 
 def _renew(

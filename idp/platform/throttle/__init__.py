@@ -27,7 +27,6 @@ from idp.platform.throttle.store import PREFIX, Delay, State, Store
 if TYPE_CHECKING:
     from idp.platform.runtime import RequestContext
     from idp.platform.throttle.shared import SharedStore
-    from idp.platform.throttle.windows import Windows
 
 log = structlog.get_logger("idp.throttle")
 
@@ -103,7 +102,7 @@ class Throttle:
 
     def __init__(self, redis_url: str = "", counts: Counts | None = None) -> None:
         self._counts = counts or Counts()
-        self._local = LocalStore(_open_windows)
+        self._local = LocalStore()
         self._shared = _open_shared(redis_url) if redis_url else None
         self._down_until = 0.0
 
@@ -143,8 +142,10 @@ class Throttle:
         """
         return self._local.since_last(f"{PREFIX}:last:{name}:{_hashed(key)}", keep)
 
-    def check_delay(self, name: str, *keys: Key) -> None:
+    def check_delay(self, name: str, *keys: Key) -> bool:
         """Refuse while the delay that earlier failures earned is running.
+
+        Return whether there are failures that a success makes forgotten: see `succeeded`.
 
         The first key is the account, the last one the address that it is tried from, or the client
         that speaks for people whose address it does not tell. Their combination waits longest; an
@@ -153,7 +154,7 @@ class Throttle:
         attacker slows the owner down and cannot lock them out.
         """
         try:
-            self._count(lambda store: _check(store, name, keys))
+            return self._count(lambda store: _check(store, name, keys))
         except TooManyRequests:
             self._counts.add(DELAYS, name)
             raise
@@ -176,7 +177,8 @@ class Throttle:
     def succeeded(self, name: str, *keys: Key) -> None:
         """Forget the failures of the account; those of the address only age.
 
-        Otherwise a person with an account of their own could try others in between.
+        Otherwise a person with an account of their own could try others in between. It is not
+        worth the round trip where `check_delay` found nothing to forget.
         """
         together, *single = (key for key, _ in _records(name, keys))
         names = (together, _slot(name, keys), *single[:1])
@@ -211,40 +213,39 @@ class Throttle:
 
 
 def _open_shared(url: str) -> SharedStore:
-    # Both below are imported by need: a quarter of a second, and a tenth that commands never need.
+    # Imported by need: a quarter of a second.
     from idp.platform.throttle.shared import SharedStore  # noqa: PLC0415
 
     return SharedStore(url)
-
-
-def _open_windows() -> Windows:
-    from idp.platform.throttle import windows  # noqa: PLC0415
-
-    return windows.in_process()
 
 
 def _hit(name: str, text: str, limit: int, seconds: int, cost: int, store: Store) -> float:
     return store.hit((name, _hashed(text)), limit, seconds, cost)
 
 
-def _check(store: Store, name: str, keys: tuple[Key, ...]) -> None:
+def _check(store: Store, name: str, keys: tuple[Key, ...]) -> bool:
+    """Refuse a try that comes too early; return whether its account has failures."""
     now = clock.now().timestamp()
     records = _records(name, keys)
-    together, strict = records[0]
-    (failures, until), *single = store.read(*(key for key, _ in records))
-    if until > now:
-        raise TooManyRequests(_seconds(until - now))
+    key, strict = records[0]
+    together, *single = store.read(*(key for key, _ in records))
+    if together.until > now:
+        raise TooManyRequests(_seconds(together.until - now))
     for position, record in enumerate(single):
         until = record.until
         if until > now and position == 0:
             # The ticket holds when this address may try, fixed at its first visit.
-            kept = store.claim(f"{together}:ticket", until, TICKET_SECONDS)
+            kept = store.claim(f"{key}:ticket", until, TICKET_SECONDS)
             until = until if kept is None else kept
         if until > now:
             raise TooManyRequests(_seconds(until - now))
     # Past the free tries one attempt at a time: parallel ones would all pass the check above.
-    if failures >= strict.free and store.claim(_slot(name, keys), now, SLOT_SECONDS) is not None:
+    if (
+        together.failures >= strict.free
+        and store.claim(_slot(name, keys), now, SLOT_SECONDS) is not None
+    ):
         raise TooManyRequests(1)
+    return any(record.failures for record in (together, *single[:1]))
 
 
 def _counted(key: Key | tuple[Key, ...]) -> list[tuple[str, int]]:

@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable
-from functools import cached_property
-from typing import TYPE_CHECKING
 
 from idp.platform import clock
 from idp.platform.throttle.store import Delay, Record
-
-if TYPE_CHECKING:
-    from idp.platform.throttle.windows import Windows
 
 MAX_RECORDS = 100_000
 
 
 class LocalStore:
-    """Limits and delays of this process; delays are bounded in number."""
+    """Limits and delays of this process, bounded in number."""
 
-    def __init__(self, open_windows: Callable[[], Windows]) -> None:
-        self._open_windows = open_windows
+    def __init__(self) -> None:
+        self._windows: OrderedDict[tuple[str | int, ...], tuple[int, float]] = OrderedDict()
+        """How many tries there were, and when (seconds since the epoch) they are forgotten."""
         self._records: OrderedDict[str, tuple[Record, float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    @cached_property
-    def _windows(self) -> Windows:
-        # Not before something is counted: most commands never do.
-        return self._open_windows()
-
     def hit(self, parts: tuple[str, ...], limit: int, seconds: int, cost: int) -> float:
-        """Count a try, or with no cost look at the count; return the seconds to wait."""
-        return self._windows.hit(parts, limit, seconds, cost)
+        """Count a try, or with no cost look at the count; return the seconds to wait.
+
+        The library `limits` would start a thread to forget what it counted.
+        """
+        key: tuple[str | int, ...] = (*parts, limit, seconds)
+        now = time.time()
+        with self._lock:
+            count, ends_at = self._windows.get(key, (0, 0.0))
+            if ends_at <= now:
+                count, ends_at = 0, now + seconds
+            is_within = count + cost <= limit if cost else count < limit
+            if cost:
+                self._windows[key] = count + cost, ends_at
+                if count == 0:
+                    self._windows.move_to_end(key)
+                    self._forget_windows(now)
+        return 0.0 if is_within else max(1.0, ends_at - now)
+
+    def _forget_windows(self, now: float) -> None:
+        """Forget the windows that began first: those that are over, and those beyond the bound."""
+        while len(self._windows) > 1:
+            key, (_, ends_at) = next(iter(self._windows.items()))
+            if ends_at > now and len(self._windows) <= MAX_RECORDS:
+                return
+            del self._windows[key]
 
     def read(self, *keys: str) -> list[Record]:
         """Return the records of keys, in one step."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage, Storage
+from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
 
@@ -22,8 +22,3 @@ class Windows:
         if limiter.hit(item, *parts, cost=cost) if cost else limiter.test(item, *parts):
             return 0.0
         return max(1.0, limiter.get_window_stats(item, *parts).reset_time - time.time())
-
-
-def in_process() -> Windows:
-    """Return windows in the memory of this process."""
-    return Windows(MemoryStorage())

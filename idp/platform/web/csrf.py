@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from urllib.parse import urlsplit
 
 import orjson
@@ -68,6 +68,16 @@ class _Forms:
 
 class FormCookie(SecureCookieSessionInterface):
     """Flask's signed cookie, under a name of its own at each issuer; no sign-in depends on it."""
+
+    def __init__(self) -> None:
+        """Begin without a serializer: it is made of the settings, once."""
+        self._serializer: Any = None
+
+    def get_signing_serializer(self, app: Flask) -> Any:
+        """Return what signs and checks the cookie; Flask would make it twice in every request."""
+        if self._serializer is None:
+            self._serializer = super().get_signing_serializer(app)
+        return self._serializer
 
     def get_cookie_name(self, app: Flask) -> str:
         """Name the cookie after the issuer, because cookies ignore ports."""
@@ -156,7 +166,6 @@ def _check() -> None:
         if not _show_again(problem):
             raise problem from None
         return
-    g.csrf_valid = True  # read by the forms of flask-wtf, which would check the token again
     person = forms.person()
     if person is None or vars(current_app.view_functions[request.endpoint]).get(FOR_ANYONE):
         return  # views that need a person ask for the sign-in themselves

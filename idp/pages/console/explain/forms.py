@@ -24,11 +24,6 @@ def _suggesting(what: str) -> dict[str, str]:
 class QuestionForm(Form):
     """Which token is to be explained; it stands in the address, so that it can be shared."""
 
-    class Meta:
-        """A question changes nothing."""
-
-        csrf = False
-
     user = StringField(
         _("Person"),
         [Length(max=LONGEST_NAME, message=TOO_LONG)],
@@ -50,11 +45,6 @@ class QuestionForm(Form):
 
 class RequestForm(Form):
     """Which refused request is to be explained."""
-
-    class Meta:
-        """A question changes nothing."""
-
-        csrf = False
 
     request = StringField(
         _("Request id"),

@@ -65,9 +65,7 @@ class PackageForm(Form):
 
     def content(self) -> Content:
         """Return the package as the service takes it."""
-        values: dict[str, Any] = {
-            entry.name: entry.data or None for entry in self if entry.name != "csrf_token"
-        }
+        values: dict[str, Any] = {entry.name: entry.data or None for entry in self}
         return Content(**values | {"show_index": self.show_index.data or 0})
 
 
