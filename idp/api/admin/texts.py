@@ -91,8 +91,9 @@ _IN_TENANT = Text(
 )
 
 _STEPS = Text(
-    "At most 500 at a time: repeat the call until `remaining` is 0. The tokens end too.",
-    "每次最多 500 个：重复调用，直到 `remaining` 为 0。相关令牌同时失效。",
+    "At most 500 at a time: repeat the call until `remaining` is 0; it is counted up to 10,000. The"
+    " tokens end too.",
+    "每次最多 500 个：重复调用，直到 `remaining` 为 0（最多计到 10,000）。相关令牌同时失效。",
 )
 
 _GRANT_ENDS = Text(
