@@ -50,7 +50,7 @@ _PERSON = {
     "email": "'person' || n || '@mail.example'",
     "email_key": "'person' || n || '@mail.example'",
     "email_verified": "true",
-    "mobile": "'+861' || lpad(n::text, 10, '0')",
+    "mobile": "'+86139' || lpad(n::text, 8, '0')",
     "mobile_verified": "true",
     "nick_name": "'Person ' || md5(n::text)",
     "is_disabled": "n % 1000 = 0",
