@@ -24,7 +24,7 @@ Connection = psycopg.Connection[tuple[object, ...]]
 
 
 def fill(where: str, values: Mapping[str, int]) -> None:
-    """Add people with memberships, roles, sessions, grants, consents and refresh tokens, and events.
+    """Add people with memberships, roles, sessions, grants, consents and tokens, and events.
 
     `values` has the ids of what they hang on: `tenant`, `role`, `tenant_role` and `client`.
     """

@@ -1284,7 +1284,9 @@ MEMBERS = {
     ),
     # Users
     "users-list.search": Text(
-        "Part of a user name, e-mail address or phone number.", "用户名、邮箱或手机号的一部分。"
+        "Part of a user name, e-mail address or phone number; among more than 20,000 people what"
+        " one of these begins with.",
+        "用户名、邮箱或手机号的一部分；用户超过 20,000 个时为其开头部分。",
     ),
     "users-list.role": Text(
         "Only those with this role of the tenant, or of the platform.",

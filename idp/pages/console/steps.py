@@ -97,7 +97,7 @@ class Progress:
 
 
 def begin(session: Session, found: Select[Any], key: Any) -> Progress:
-    """Count the rows of a query and note the last row of the table: both take no longer for more."""
+    """Count the rows of a query, up to a limit, and note the last row of the table."""
     rows = found.with_only_columns(key).order_by(None).limit(MOST_COUNTED + 1).subquery()
     total = session.scalar(select(func.count()).select_from(rows)) or 0
     return Progress(total, session.scalar(select(func.max(key))) or 0)
