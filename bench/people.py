@@ -1,26 +1,129 @@
-"""Ten million people on PostgreSQL: what they weigh, and what takes longer because of them."""
+"""Ten million people on PostgreSQL: what they weigh, and what takes longer because of them.
+
+It takes half an hour and 25 GB of the disk, so it is measured only when it is asked for.
+"""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
+from sqlalchemy.orm import Session
 
+from bench.installed import BARE, MOST_OF_BARE, Installed
+from bench.measure import Figure, Result, alternate, at_most
+from bench.servers import Servers
 from bench.site import copies
 from idp.directory.tenants.models import Tenant
+from idp.directory.users import service as users
 from idp.directory.users.models import User
+from idp.pages.console.lists import encode_cursor
+from tests import protocol
+from tests.servers import Postgres
 
 PEOPLE = 10_000_000
 EVENTS = 10_000_000
 TENANTS = 10_000
 """Each has its share of the people."""
+ROUNDS = 5
+PAGES = {
+    "users": "platform/users",
+    "users, far page": f"platform/users?after={encode_cursor('person 8', 0)}",
+    "users, searched, many": "platform/users?q=person",
+    "users, searched, one": "platform/users?q=person77%40",
+    "users, locked": "platform/users?state=locked",
+    "users, disabled": "platform/users?state=disabled",
+    "users, all to be disabled": "platform/users/all/disable",
+    "members": "t/{tenant}/users",
+    "members, far page": f"t/{{tenant}}/users?after={encode_cursor('person 8', 0)}",
+    "sessions": "platform/sessions",
+    "grants": "platform/sessions/grants",
+    "audit": "platform/audit",
+    "policy": "platform/policy",
+}
+"""Pages of the console, by the name of their figures."""
+LOGINS = {
+    "user name": "person5000000",
+    "e-mail address": "person5000000@mail.example",
+    "phone number": "+8613905000000",
+}
 
 _SHARE = 10
 """One person of so many is a member of the large tenant, and signed in there."""
 
 Connection = psycopg.Connection[tuple[object, ...]]
+
+
+def people(servers: Servers) -> list[Result]:
+    """Time pages of the console and look-ups of who signs in, and weigh the tables."""
+    with ExitStack() as stack:
+        postgres = Postgres(durable=True)
+        stack.callback(postgres.stop)
+        postgres.start()
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        made = Installed(postgres, folder, "people")
+        stack.callback(made.close)
+        with made.runtime.sessions() as session:
+            made.sign_in(session)
+            values = _prepare(session)
+        print("filling the database", flush=True)
+        fill(made.where, values)
+        return [_measure(made, values, servers.plan.count(ROUNDS))]
+
+
+def _measure(made: Installed, values: Mapping[str, int], rounds: int) -> Result:
+    found: dict[str, Figure] = {}
+    bars: list[dict[str, Any]] = []
+    for name, path in PAGES.items():
+        address = f"/console/{path.format_map(values)}"
+        taken = alternate(
+            {f"{name}, ms": partial(made.open, address), "bare": partial(made.open, BARE)}, rounds
+        )
+        page, bare = taken.values()
+        found[f"{name}, ms"] = page
+        bars.append(at_most(f"{name} / bare page", page.median / bare.median, MOST_OF_BARE))
+    with made.runtime.sessions() as session:
+        looking = {
+            f"sign-in by {kind}, ms": partial(users.find_by_login, session, login)
+            for kind, login in LOGINS.items()
+        }
+        found |= alternate(looking, rounds)
+    return Result(found | _weights(made.where), bars)
+
+
+def _prepare(session: Session) -> dict[str, int]:
+    """Add the rows that are copied; return the ids of what the copies hang on."""
+    tenant_id = protocol.add_tenant(session)
+    pattern = protocol.add_person(session, "pattern", tenant_ids=())
+    role = protocol.add_role(session, pattern, "everybody", tenant_id=None)
+    tenant_role = protocol.add_role(session, pattern, "clerk", tenant_id=tenant_id)
+    app = protocol.register(session, "pattern", scopes=("openid",))
+    return {
+        "tenant": tenant_id,
+        "role": role.id,
+        "tenant_role": tenant_role.id,
+        "client": app.row_id,
+    }
+
+
+def _weights(where: str) -> dict[str, Figure]:
+    """Return the size of the largest tables with their indexes."""
+    with psycopg.connect(where) as connection:
+        rows = connection.execute(_SIZES).fetchall()
+    return {f"{name}, MiB": Figure([float(size)]) for name, size in rows}
+
+
+_SIZES = """
+    SELECT relname, pg_total_relation_size(oid) / 1048576 FROM pg_class
+    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+    ORDER BY pg_total_relation_size(oid) DESC LIMIT 8
+    """
 
 
 def fill(where: str, values: Mapping[str, int]) -> None:
