@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, union
 from sqlalchemy.orm import Session
 
 from idp.directory.actor import Actor
@@ -219,12 +219,11 @@ def administrators(session: Session, actor: Actor, tenant_id: int) -> Sequence[t
     """
     tenants.check_served(session, actor, tenant_id)
     row = snapshot.find_row(session, tenant_id)
-    exempt = set((row and row.exempt_user_ids) or ())
-    found = session.scalars(snapshot.administrators(tenant_id).limit(MOST_SORTED))
-    is_exempt, is_possible = User.id.in_(exempt), User.id.in_(set(found) - exempt)
-    query = select(User.id, User.username).where(
-        or_(is_exempt, is_possible & is_active(clock.now()))
-    )
+    is_exempt = User.id.in_((row and row.exempt_user_ids) or ())
+    some = snapshot.administrators(tenant_id).limit(MOST_SORTED).subquery()
+    ids = union(select(User.id).where(is_exempt), select(some)).subquery()
+    query = select(User.id, User.username).where(or_(is_exempt, is_active(clock.now())))
+    query = query.join(ids, ids.c.id == User.id)
     query = query.order_by(is_exempt.desc(), User.username_key).limit(MOST_LISTED)
     return [(user_id, name) for user_id, name in session.execute(query)]
 
