@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event, insert, select, text
 
+from idp.directory.policies import management as policies
 from idp.directory.roles.models import UserRole
 from idp.directory.tenants.models import Membership
 from idp.directory.users import searches
@@ -237,5 +238,6 @@ def test_a_list_reads_few_rows_more_than_it_counts(
     # As many of the people as 10,000 are of a million: else all of them are read with good reason.
     for module in (lists, steps):
         monkeypatch.setattr(module, "MOST_COUNTED", PEOPLE // 100)
+    monkeypatch.setattr(policies, "MOST_SORTED", PEOPLE // 1000)
     rows, statement = most_rows(session, runtime, client, f"/console/platform/{screen}")
     assert rows < PEOPLE // 10, statement
