@@ -11,38 +11,27 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from pydantic import SecretStr
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
-from werkzeug.test import TestResponse
 
+from bench.installed import BARE, MOST_OF_BARE, Installed
 from bench.measure import Figure, Result, alternate, at_most
 from bench.servers import Servers
 from bench.site import copies
-from idp.app import create_app
-from idp.config import Settings
 from idp.directory.clients.models import Client
 from idp.directory.tenants.models import Tenant
 from idp.directory.users.models import User
 from idp.pages.console.lists import encode_cursor
-from idp.platform import clock, schema
+from idp.platform import clock
 from idp.platform.audit import figures
 from idp.platform.audit.models import AuditEvent
-from idp.platform.runtime import Runtime
-from idp.seeds import seed
 from tests import protocol
 from tests.api.center import statements
-from tests.conftest import IssuerClient, create_database
 from tests.servers import Postgres
 
 ROUNDS = 9
 GROWTH = 2.0
 """How much longer a page may take over the large data set."""
-BARE = "/console/platform/clients/new"
-"""A page of the console that shows no rows."""
-MOST_OF_BARE = 8.0
-"""How much longer than such a page one with rows may take."""
-ADMINISTRATOR = "root"
 
 
 @dataclass(frozen=True)
@@ -127,31 +116,15 @@ def _measure(shown: Mapping[str, _Shown], rounds: int) -> Result:
     return Result(found, bars)
 
 
-class _Shown:
-    """An installation with a data set, and the browser of its administrator."""
+class _Shown(Installed):
+    """An installation with a data set."""
 
     def __init__(self, postgres: Postgres, folder: Path, size: Size) -> None:
+        super().__init__(postgres, folder, f"console_{size.name}")
         self.size = size
-        name = f"console_{size.name}"
-        create_database(postgres, name)
-        settings = Settings(
-            environment="development",
-            data_dir=folder,
-            keys_dir=folder / "keys",
-            database_url=postgres.url(name),
-            secret_key=SecretStr("a root secret that only the benchmark knows"),
-            log_level="WARNING",
-        )
-        schema.upgrade(settings.database)
-        app = create_app(settings)
-        self._runtime: Runtime = app.extensions["idp"]
-        self._runtime.cache._poll_seconds = 3600  # noqa: SLF001 - its statement is nobody's page
-        self._browser = IssuerClient(app, settings.public_url, None)
-        with self._runtime.sessions() as session:
-            seed(session, settings)
-            session.commit()
+        with self.runtime.sessions() as session:
             values = self._prepare(session)
-            _fill(f"host={postgres.folder} user=postgres dbname={name}", size, values)
+            _fill(self.where, size, values)
             person = session.scalars(select(User).where(User.username == "person77")).one()
             values |= {"user": str(person.id), "event": _middle_of_the_events(session)}
             figures.count_day(session, clock.now().date())
@@ -162,36 +135,23 @@ class _Shown:
             for name, path in pages.items()
         }
 
-    def close(self) -> None:
-        """Close the connections to the database."""
-        self._runtime.engine.dispose()
-
-    def open(self, path: str) -> TestResponse:
-        """Open a page; anything but the page itself is an error."""
-        answer = self._browser.get(path)
-        if answer.status_code != 200:  # noqa: PLR2004 - HTTP
-            raise RuntimeError(f"{path}: {answer.status} {answer.get_data(as_text=True)[:300]}")
-        return answer
-
     def count_statements(self) -> dict[str, int]:
         """Return how many statements each page takes, once what is cached is cached."""
         counts = {}
         for name, path in self.pages.items():
             self.open(path)
-            with statements(self._runtime.engine) as sent:
+            with statements(self.runtime.engine) as sent:
                 self.open(path)
             counts[name] = len(sent)
         return counts
 
     def _prepare(self, session: Session) -> dict[str, str]:
         """Add the rows that are copied, and sign the administrator in."""
-        user = protocol.add_person(session, ADMINISTRATOR, tenant_ids=(1,))
-        protocol.add_role(session, user, "administrators", tenant_id=None)
+        self.sign_in(session)
         tenant_id = protocol.add_tenant(session)
         pattern = protocol.add_person(session, "pattern", tenant_ids=())
         role = protocol.add_role(session, pattern, "everybody", tenant_id=None)
         protocol.register(session, "pattern", scopes=("openid",))
-        protocol.sign_in(self._browser, session, user)
         return {"tenant": str(tenant_id), "role": str(role.id)}
 
 

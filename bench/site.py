@@ -156,8 +156,7 @@ def _publish(session: Session, user_id: int) -> int:
 def fill(postgres: Postgres, site: Site) -> None:
     """Add clients, people, tenants, grants and refresh tokens by the hundred thousand."""
     name = site.database.partition("@/")[2].partition("?")[0]
-    where = f"host={postgres.folder} user=postgres dbname={name}"
-    with psycopg.connect(where, autocommit=True) as connection:
+    with psycopg.connect(where(postgres, name), autocommit=True) as connection:
         connection.execute("SET synchronous_commit = off")
         connection.execute("SET session_replication_role = replica")  # foreign keys hold by design
         for statement in (
@@ -180,6 +179,11 @@ def fill(postgres: Postgres, site: Site) -> None:
         ):
             connection.execute(statement)
         connection.execute("ANALYZE")
+
+
+def where(postgres: Postgres, name: str) -> str:
+    """Return how an operator reaches a database."""
+    return f"host={postgres.folder} user=postgres dbname={name}"
 
 
 def copies(model: type[Base], pattern: str, count: int, changed: Mapping[str, str]) -> str:

@@ -23,6 +23,7 @@ from idp.platform.integers import INT64_MAX
 from idp.platform.sessions.models import BrowserSession
 
 MOST_ENDED = 500
+MOST_COUNTED = 10_000
 """Sessions or grants that one call ends; the caller sees how many remain."""
 
 
@@ -148,8 +149,9 @@ def end_grant(session: Session, found: Select[Grant], grant_id: int) -> None:
 
 
 def count(session: Session, found: Select[Any]) -> int:
-    """Return how many rows a query finds."""
-    return session.scalar(select(func.count()).select_from(found.subquery())) or 0
+    """Return how many rows a query finds, `MOST_COUNTED` at most."""
+    rows = found.order_by(None).limit(MOST_COUNTED).subquery()
+    return session.scalar(select(func.count()).select_from(rows)) or 0
 
 
 def _is_live() -> Sequence[ColumnElement[bool]]:

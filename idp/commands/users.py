@@ -100,7 +100,10 @@ def add(
 
 
 @user.command("list", example="idp user list --tenant 2 --search ann")
-@click.option("--search", help="Part of a user name, e-mail address or mobile number.")
+@click.option(
+    "--search",
+    help="Part of a user name, e-mail address or mobile number; of very many, a beginning.",
+)
 @click.option("--tenant", "tenant_id", type=ID, help="Only members of this tenant.")
 @click.option("--disabled", "only_disabled", is_flag=True, help="Only disabled accounts.")
 @click.option(

@@ -24,6 +24,7 @@ from idp.platform.web.visit import Request
 from idp.server.bridge import Bridge
 from tests import protocol
 from tests.pages.browsing import HTML, send
+from tests.platform.test_web_database import FULL_DISK
 from tests.protocol import add_api, add_person, obtain, register, register_machine
 from tests.provers import Prover
 from tests.registering import initial_token, metadata
@@ -562,6 +563,32 @@ def test_a_database_that_dies_before_the_write_leaves_nothing_issued_and_nothing
         request.request.headers["HTTP_DPOP"] = proof
         (answer,) = loop.send(request)
         assert answer.status in {200, 201}, answer.content
+
+
+@pytest.mark.postgresql
+def test_a_full_disk_costs_503_for_what_writes_and_nothing_for_what_reads(
+    session, scene, client, loop
+):
+    code, open_code = (
+        protocol.code_of(protocol.authorize(client, scene, scope=SCOPE)) for _ in range(2)
+    )
+    tokens = protocol.redeem(client, scene, code).get_json()
+    session.execute(text(FULL_DISK))
+    writes = loop.send(
+        authorization(scene, cookie_of(client)),
+        redemption(scene, open_code),
+        refreshing(scene, tokens["refresh_token"]),
+        pushing(scene),
+    )
+    assert [answer.status for answer in writes] == [503] * 4
+    assert {answer.answered["retry-after"] for answer in writes} == {"1"}
+    bearer = protocol.bearer(tokens["access_token"])["Authorization"]
+    reads = loop.send(
+        post("/connect/introspect", token=tokens["access_token"], **scene.post),
+        get("/connect/userinfo", authorization=bearer),
+        get("/.well-known/openid-configuration"),
+    )
+    assert [answer.status for answer in reads] == [200] * 3
 
 
 def test_a_refusal_is_recorded_once_and_on_a_thread(session, scene, client, loop):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from idp.oauth.models import (
     RevokedToken,
 )
 from idp.platform import clock as time_of
+from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import FREQUENT, Tag
 from idp.platform.db import Base
@@ -325,6 +327,28 @@ def test_events_of_codes_and_tokens_are_kept_for_a_time_of_their_own(
     query = select(AuditEvent.tag, AuditEvent.target).where(AuditEvent.target.is_not(None))
     left = {(tag, int(days)) for tag, days in session.execute(query) if days.isdigit()}
     assert left == {(tag.value, days) for tag, days in kept}
+
+
+def test_each_batch_of_events_begins_where_the_last_one_ended(
+    runtime: Runtime, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else each would pass all older events that are kept for longer.
+    now, tag = time_of.now(), FREQUENT[0]
+    times = [now - days * DAY for days in (300, 200, 200, 120, 95)]
+    session.add_all(AuditEvent(tag=tag.value, at=time) for time in times)
+    session.add_all(AuditEvent(tag=Tag.SIGN_IN.value, at=time) for time in times)
+    session.commit()
+    monkeypatch.setattr(cleanup, "BATCH", 2)
+    begun = []
+
+    def remove(*given: Any, **options: Any) -> Any:
+        if options["tag"] is tag:
+            begun.append(options["since"])
+        return audit.remove_older_than(*given, **options)
+
+    monkeypatch.setattr(cleanup, "audit", SimpleNamespace(remove_older_than=remove))
+    assert cleanup.forget_audit(runtime, threading.Event()) == len(times)
+    assert begun == [None, times[1], times[3]]
 
 
 @pytest.mark.settings(audit_days=30)

@@ -184,6 +184,7 @@ class Member(Postgres):
                 },
                 "pg_hba": trusted,
                 "remove_data_directory_on_diverged_timelines": True,
+                "basebackup": [{"checkpoint": "fast"}],
                 "parameters": {
                     "unix_socket_directories": str(self.folder),
                     "unix_socket_permissions": "0777",

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,12 @@ class Stage:
         self.primary = self.standby
         return time.monotonic()
 
+    def took_none(self, old: Postgres, since: datetime) -> bool:
+        """Return whether a primary that was replaced took no write after a moment."""
+        with operator(old, NAME) as session:
+            query = "SELECT count(*) FROM audit_event WHERE at > %s"
+            return session.execute(query, [since]).fetchone() == (0,)
+
     def renew_standby(self) -> None:
         """Copy the primary to where the other one was, and follow it from there."""
         old = self.standby
@@ -261,6 +268,20 @@ class ManagedStage(Stage):
         moment = self.standby.wait_to_lead()
         self.primary = self.standby
         return moment
+
+    def took_none(self, old: Postgres, since: datetime) -> bool:
+        """Return whether Patroni ends the rule of a primary that was replaced.
+
+        It stops the server as soon as it runs again and copies the new primary over it, so there
+        are no rows to ask for: what it acknowledged would be missing there.
+        """
+        assert isinstance(old, Member)
+        end = time.monotonic() + WAIT_SECONDS
+        while leads := old.leads():
+            if time.monotonic() > end:
+                break
+            time.sleep(0.05)
+        return not leads
 
     def _another(self, old: Postgres) -> Postgres:
         assert isinstance(old, Member)

@@ -91,8 +91,9 @@ _IN_TENANT = Text(
 )
 
 _STEPS = Text(
-    "At most 500 at a time: repeat the call until `remaining` is 0. The tokens end too.",
-    "每次最多 500 个：重复调用，直到 `remaining` 为 0。相关令牌同时失效。",
+    "At most 500 at a time: repeat the call until `remaining` is 0; it is counted up to 10,000. The"
+    " tokens end too.",
+    "每次最多 500 个：重复调用，直到 `remaining` 为 0（最多计到 10,000）。相关令牌同时失效。",
 )
 
 _GRANT_ENDS = Text(
@@ -1283,7 +1284,9 @@ MEMBERS = {
     ),
     # Users
     "users-list.search": Text(
-        "Part of a user name, e-mail address or phone number.", "用户名、邮箱或手机号的一部分。"
+        "Part of a user name, e-mail address or phone number; among more than 20,000 people what"
+        " one of these begins with.",
+        "用户名、邮箱或手机号的一部分；用户超过 20,000 个时为其开头部分。",
     ),
     "users-list.role": Text(
         "Only those with this role of the tenant, or of the platform.",

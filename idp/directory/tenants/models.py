@@ -134,6 +134,8 @@ class Membership(Base):
     __tablename__ = "membership"
     __table_args__ = (
         UniqueConstraint("user_id", "tenant_id"),
+        # Lists of members are in the order of people's ids.
+        Index("ix_membership_tenant_id_user_id", "tenant_id", "user_id"),
         Index(
             "ix_membership_is_admin",
             "tenant_id",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, not_, select, update
+from sqlalchemy import ColumnElement, Select, and_, not_, select, update
 from sqlalchemy.orm import Session
 
 from idp.directory import permissions
@@ -40,8 +40,6 @@ from idp.platform.translation import N_
 FIRST_USER = 1
 """The referrer where none is named."""
 LOOKUPS_PER_MINUTE = 60
-MOST_SEARCHED = 20_000
-"""People among whom a search finds a text anywhere in a name; among more, beginnings alone."""
 
 _PLAIN = (
     "access_failed_count",
@@ -357,17 +355,6 @@ def members_query(actor: Actor) -> Select[User]:
     """Return the query of the people whom `get_member` returns."""
     query = select(User).where(User.deleted_at.is_(None))
     return query if actor.reaches_all else query.where(visibility.is_member(actor.tenant_id))
-
-
-def are_many(session: Session, tenant_id: int | None) -> bool:
-    """Return whether a tenant (None: the platform) has so many people that a search must be narrow.
-
-    Ids are counted instead of people, and members no further than that.
-    """
-    if tenant_id is None:
-        return (session.scalar(select(func.max(User.id))) or 0) > MOST_SEARCHED
-    members = select(Membership.user_id).where(Membership.tenant_id == tenant_id)
-    return session.scalar(members.offset(MOST_SEARCHED).limit(1)) is not None
 
 
 def get_member(session: Session, actor: Actor, user_id: int) -> User:

@@ -126,6 +126,12 @@ Index(
     sqlite_where=text("is_disabled IS 1"),
     postgresql_where=text("is_disabled IS true"),
 )
+Index(
+    "ix_user_lockout_end",
+    User.lockout_end,
+    sqlite_where=text("lockout_end IS NOT NULL"),
+    postgresql_where=text("lockout_end IS NOT NULL"),
+)
 
 
 class UserClaim(Base):

@@ -18,7 +18,14 @@ from idp.directory.policies import snapshot as policies
 from idp.directory.policies.rules import Required
 from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants.models import Membership
-from idp.directory.users import names, password_age, password_costs, password_history, passwords
+from idp.directory.users import (
+    names,
+    password_age,
+    password_costs,
+    password_history,
+    passwords,
+    searches,
+)
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
@@ -166,19 +173,15 @@ def list(
 ) -> Sequence[User]:
     """Return a page of accounts that are not deleted, by id.
 
-    `search` is part of a user name, e-mail address or mobile number. `role` is the code of a role
+    `search` is part of a user name, e-mail address or mobile number, or among many people what one
+    of these begins with. `role` is the code of a role
     of the tenant; without a tenant, of the platform.
     """
     query = select(User).where(User.deleted_at.is_(None), User.id > after_id).order_by(User.id)
     if search:
-        typed = names.key(search)
-        query = query.where(
-            or_(
-                User.username_key.contains(typed, autoescape=True),
-                User.email_key.contains(typed, autoescape=True),
-                User.mobile.contains(typed, autoescape=True),
-            )
-        )
+        is_narrow = searches.are_many(session, tenant_id)
+        found = searches.beginning(search) if is_narrow else searches.anywhere(search)
+        query = query.where(or_(*found))
     if tenant_id is not None:
         members = select(Membership.user_id).where(Membership.tenant_id == tenant_id)
         query = query.where(User.id.in_(members))

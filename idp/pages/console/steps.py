@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import request
-from sqlalchemy import Select, func
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from idp.pages.console import layout
+from idp.pages.console.lists import MOST_COUNTED
 from idp.pages.console.screens import Screen
 from idp.pages.console.workspaces import Workspace
 from idp.pages.messages import translate
@@ -58,6 +59,7 @@ class Progress:
     """How far the work is."""
 
     total: int
+    """One more than `MOST_COUNTED` when there are more."""
     until: int
     """The last row when it began; those that came later are not touched."""
     after: int = 0
@@ -70,6 +72,11 @@ class Progress:
     def seen(self) -> int:
         """How many rows were worked on or left out."""
         return self.done + sum(each.count for each in self.skipped)
+
+    @property
+    def is_uncounted(self) -> bool:
+        """Whether there are more rows than are counted."""
+        return self.total > MOST_COUNTED
 
     @property
     def skipped_ids(self) -> list[int]:
@@ -90,10 +97,10 @@ class Progress:
 
 
 def begin(session: Session, found: Select[Any], key: Any) -> Progress:
-    """Count the rows of a query and note the last one."""
-    query = found.with_only_columns(func.count(), func.max(key)).order_by(None)
-    total, last = session.execute(query).one()
-    return Progress(total, last or 0)
+    """Count the rows of a query, up to a limit, and note the last row of the table."""
+    rows = found.with_only_columns(key).order_by(None).limit(MOST_COUNTED + 1).subquery()
+    total = session.scalar(select(func.count()).select_from(rows)) or 0
+    return Progress(total, session.scalar(select(func.max(key))) or 0)
 
 
 def read() -> Progress:
@@ -159,6 +166,7 @@ def page(
         crumbs=[layout.Crumb(wording.title)],
         wording=wording,
         progress=progress,
+        most=MOST_COUNTED,
         reasons=reasons,
         form=form or {},
         choices=choices,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -327,29 +327,40 @@ def last_of_clients(
 
 
 def remove_older_than(
-    session: Session, days: int, *, tag: Tag | None = None, limit: int = 500
-) -> int:
-    """Delete a batch of events older than the retention and return their number.
+    session: Session,
+    days: int,
+    *,
+    tag: Tag | None = None,
+    since: datetime | None = None,
+    limit: int = 500,
+) -> Sequence[datetime]:
+    """Delete a batch of events older than the retention and return when they happened.
 
-    Of all events, or of those of one kind. The row in `audit_retention` opens the triggers' guard
-    for this transaction alone.
+    Of all events, or of those of one kind. `since` is when the last one of the batch before
+    happened: the database would begin with the oldest event again, of whichever kind, and pass all
+    those that are kept for longer. The row in `audit_retention` opens the triggers' guard for this
+    transaction alone.
     """
-    is_old = AuditEvent.at < clock.now() - timedelta(days=days)
+    conditions = [AuditEvent.at < clock.now() - timedelta(days=days)]
+    if tag is not None:
+        conditions.append(AuditEvent.tag == tag.value)
+    if since is not None:
+        conditions.append(AuditEvent.at >= since)
     old = (
         select(AuditEvent.id)
-        .where(is_old if tag is None else and_(AuditEvent.tag == tag.value, is_old))
+        .where(*conditions)
         .order_by(AuditEvent.at)
         .limit(limit)
         .with_for_update(skip_locked=True)
         .cte("old")
     )
     session.execute(insert(AuditRetention))
-    removed = session.execute(
-        delete(AuditEvent).where(AuditEvent.id.in_(select(old.c.id))).returning(AuditEvent.id),
+    removed = session.scalars(
+        delete(AuditEvent).where(AuditEvent.id.in_(select(old.c.id))).returning(AuditEvent.at),
         execution_options={"synchronize_session": False},
     ).all()
     session.execute(delete(AuditRetention), execution_options={"synchronize_session": False})
-    return len(removed)
+    return removed
 
 
 def _safe(session: Session, details: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,12 +76,13 @@ def forget_audit(runtime: Runtime, stop: threading.Event) -> int:
 
 def _forget(runtime: Runtime, stop: threading.Event, tag: Tag | None, days: int) -> int:
     """Remove events of one kind, or of any, batch by batch."""
-    total, removed = 0, BATCH
-    while removed == BATCH and not stop.is_set():
+    total, since, is_more = 0, None, True
+    while is_more and not stop.is_set():
         with runtime.sessions() as session:
-            removed = audit.remove_older_than(session, days, tag=tag, limit=BATCH)
+            removed = audit.remove_older_than(session, days, tag=tag, since=since, limit=BATCH)
             session.commit()
-        total += removed
-        if removed == BATCH:
+        total += len(removed)
+        since, is_more = max(removed, default=None), len(removed) == BATCH
+        if is_more:
             stop.wait(PAUSE_SECONDS)
     return total

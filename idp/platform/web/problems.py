@@ -38,7 +38,8 @@ _OAUTH_CODES = {
 # RFC 6749 5.2: no control characters, no double quote, no backslash.
 _DESCRIPTION = dict.fromkeys((*range(32), 127), "?") | {ord('"'): "'", ord("\\"): "/"}
 
-_AWAY = ("locked", "connect", "canceling statement")
+_AWAY = ("locked", "connect", "canceling statement", "disk", "readonly", "unable to open")
+"""Parts of messages without SQLSTATE: of psycopg, and of SQLite with a full or broken disk."""
 _PASSING_CLASSES = ("08", "40", "53", "57")
 """Connection lost, deadlock or conflict, resources exhausted, operator intervened."""
 _PASSING_STATES = frozenset({"25006", "55P03"})
@@ -116,7 +117,7 @@ def _is_away(error: Exception) -> bool:
         return True
     if state:
         return state.startswith(_PASSING_CLASSES)
-    # psycopg raises OperationalError for a connection that is refused, SQLite for a busy file.
+    # psycopg raises OperationalError for a connection that is refused, SQLite for its file.
     return isinstance(error, OperationalError) and any(word in str(error.orig) for word in _AWAY)
 
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from idp.account import password_reset
-from idp.directory.users import accounts
+from idp.directory.users import accounts, searches
 from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.platform import clock
@@ -92,6 +92,21 @@ def test_the_list_is_read_page_by_page(root, session):
     assert [*chain(*names)][2:] == [f"ann{number}" for number in range(5)]
     assert len(admin.data(root, "GET", "/tenants/1/users", limit=7)["items"]) == 7
     assert admin.data(root, "GET", "/tenants/1/users", limit=7)["next"] is None
+
+
+def test_among_many_users_beginnings_are_found(root, session, monkeypatch):
+    monkeypatch.setattr(searches, "MOST_SEARCHED", 2)
+    protocol.add_person(session, "joann", email="joann@mail.example", mobile="+8613800138000")
+    protocol.add_person(session, "jo%ann")
+
+    def found(text):
+        answer = admin.data(root, "GET", "/tenants/1/users", search=text)
+        return [user["username"] for user in answer["items"]]
+
+    assert found("JO") == ["joann", "jo%ann"]
+    assert found("jo%") == ["jo%ann"]
+    assert found("joann@mail") == found("86138") == found("+86138") == ["joann"]
+    assert found("oann") == found("138001") == []
 
 
 def test_users_are_searched_by_role(root, session):

@@ -9,12 +9,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event, insert, select, text
 
+from idp.directory.policies import management as policies
 from idp.directory.roles.models import UserRole
 from idp.directory.tenants.models import Membership
-from idp.directory.users import management as people
+from idp.directory.users import searches
 from idp.directory.users.models import User
 from idp.oauth.models import Grant
-from idp.pages.console import lists
+from idp.pages.console import lists, steps
 from idp.platform import clock
 from idp.platform.audit.models import AuditEvent
 from tests.pages.browsing import readable
@@ -27,12 +28,12 @@ SENTENCE = "people: the search finds names, user names, e-mail addresses and mob
 @pytest.fixture
 def many(monkeypatch):
     """Make few people many."""
-    monkeypatch.setattr(people, "MOST_SEARCHED", 2)
+    monkeypatch.setattr(searches, "MOST_SEARCHED", 2)
 
 
 def found(client, text, path=LIST):
     page = readable(client.get(path, query_string={"q": text}))
-    assert (SENTENCE in page) == (people.MOST_SEARCHED == 2)
+    assert (SENTENCE in page) == (searches.MOST_SEARCHED == 2)
     return {name for name in ("ann", "joann", "bob") if f'/users/{IDS[name]}"' in page}
 
 
@@ -218,17 +219,25 @@ def most_rows(session, runtime, client, path) -> tuple[int, str]:
 @pytest.mark.postgresql
 @pytest.mark.parametrize("typed", ["person77%40", "person2999", "PERSON%209992", "nobody", "7712"])
 def test_a_search_among_many_people_reads_few_rows(client, session, crowd, runtime, typed):
-    assert people.are_many(session, None)
+    assert searches.are_many(session, None)
     rows, statement = most_rows(session, runtime, client, f"{LIST}?q={typed}")
     assert rows < 300, statement
 
 
 @pytest.mark.postgresql
-@pytest.mark.parametrize("screen", ["users", "tenants", "roles", "overview", "sessions/grants"])
+@pytest.mark.parametrize(
+    "screen",
+    [
+        *("users", "tenants", "roles", "overview", "sessions/grants", "policy"),
+        *("users?state=locked", "users/all/disable", "sessions/grants/all/end"),
+    ],
+)
 def test_a_list_reads_few_rows_more_than_it_counts(
     client, session, crowd, runtime, screen, monkeypatch
 ):
     # As many of the people as 10,000 are of a million: else all of them are read with good reason.
-    monkeypatch.setattr(lists, "MOST_COUNTED", PEOPLE // 100)
+    for module in (lists, steps):
+        monkeypatch.setattr(module, "MOST_COUNTED", PEOPLE // 100)
+    monkeypatch.setattr(policies, "MOST_SORTED", PEOPLE // 1000)
     rows, statement = most_rows(session, runtime, client, f"/console/platform/{screen}")
     assert rows < PEOPLE // 10, statement

@@ -90,6 +90,21 @@ def test_all_that_a_search_leaves_are_disabled_step_by_step(client, session, cro
     assert 'href="/console/platform/users?q=crowd"' in readable(pages[-1])
 
 
+@pytest.mark.usefixtures("small_steps")
+def test_of_very_many_rows_only_the_first_are_counted(client, session, crowd, monkeypatch):
+    monkeypatch.setattr(steps, "MOST_COUNTED", 5)
+    path = f"{USERS}/disable?q=crowd"
+    asked = client.get(path)
+    assert "More than 5 rows of the list" in readable(asked)
+    later = add_person(session, "crowd-later")
+    pages = to_the_end(client, path, asked)
+    said = ["3 of more than 5 done", "6 of more than 5 done", "7 of 7 done"]
+    assert all(text in readable(page) for text, page in zip(said, pages, strict=True))
+    assert "max=" not in readable(pages[0])
+    assert later.id not in disabled(session)
+    assert disabled(session) == {*crowd}
+
+
 def test_who_cannot_be_disabled_is_left_out_with_the_reason(client, session, root, crowd):
     (answer,) = to_the_end(client, f"{USERS}/disable", client.get(f"{USERS}/disable"))
     text = readable(answer)

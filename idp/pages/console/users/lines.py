@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants.models import Tenant
 from idp.directory.users import management as people
-from idp.directory.users import names
+from idp.directory.users import names, searches
 from idp.directory.users.models import SORT_NAME, User
 from idp.directory.users.standing import is_active
 from idp.directory.users.visibility import is_member
@@ -112,8 +112,8 @@ def conditions(workspace: Workspace, listing: lists.Listing) -> list[ColumnEleme
 
 def beginnings_of(session: Session, workspace: Workspace, text: str) -> int | None:
     """Return among how many people a search finds beginnings alone; None: it finds all."""
-    is_narrow = bool(text) and people.are_many(session, workspace.tenant_id)
-    return people.MOST_SEARCHED if is_narrow else None
+    is_narrow = bool(text) and searches.are_many(session, workspace.tenant_id)
+    return searches.MOST_SEARCHED if is_narrow else None
 
 
 def matches(session: Session, workspace: Workspace, text: str) -> ColumnElement[bool]:
@@ -123,7 +123,7 @@ def matches(session: Session, workspace: Workspace, text: str) -> ColumnElement[
     """
     is_id = text.isascii() and text.isdigit() and int(text) <= INT64_MAX
     by_id = [User.id == int(text)] if is_id else []
-    if people.are_many(session, workspace.tenant_id):
+    if searches.are_many(session, workspace.tenant_id):
         return or_(*_begin_with(text), *by_id)
     by_key = (
         column.contains(names.key(text), autoescape=True)
@@ -137,18 +137,9 @@ def matches(session: Session, workspace: Workspace, text: str) -> ColumnElement[
 
 def _begin_with(text: str) -> list[ColumnElement[bool]]:
     """Return in SQL whose user name, e-mail address, number or shown name begins with a text."""
-    key, number = names.key(text), text if text.startswith("+") else f"+{text}"
-    by_key = (
-        column.startswith(typed, autoescape=True)
-        for column, typed in (
-            (User.username_key, key),
-            (User.email_key, key),
-            (User.mobile, number),
-        )
-    )
     # The database lowers the text as it lowers names, which for SQLite means ASCII alone.
     typed = _WILD.sub(r"/\g<0>", text)
-    return [*by_key, SORT_NAME.like(func.lower(f"{typed}%"), escape="/")]
+    return [*searches.beginning(text), SORT_NAME.like(func.lower(f"{typed}%"), escape="/")]
 
 
 def _choices(session: Session, query: Any) -> dict[str, str]:
