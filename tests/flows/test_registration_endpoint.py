@@ -225,6 +225,19 @@ def test_a_token_counts_at_the_issuer_of_its_tenant(client, new_client, session)
     assert of(session, {"client_id": own.client_id}).tenant_id is None
 
 
+def test_a_scope_brings_those_of_the_same_api(client, session):
+    """The SDKs of MCP register with the scopes of their first call, and ask for more later."""
+    notes = protocol.add_api(session, "notes", ["notes.read", "notes.write"])
+    files = protocol.add_api(session, "files", ["files.read"])
+    notes.open_to_strangers = files.open_to_strangers = True
+    let_in(session)
+    made = enrol(client, scope="openid notes.read")
+    assert made["scope"] == "openid notes.read notes.write"
+    assert enrol(client, scope="email")["scope"] == "email"
+    token = initial_token(session, scopes=("openid", "notes.read"))
+    assert enrol(client, token, scope="notes.read")["scope"] == "notes.read"
+
+
 def test_tools_on_a_device_register_as_they_do(client, session):
     """Members as MCP clients send them: no type, no scope, addresses of this computer."""
     let_in(session, stranger_scopes=["address"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -65,6 +65,7 @@ UNUSED_DAYS = 30
 """After which clients are removed that registered without a token and that nobody uses."""
 CODE_SECONDS = 60
 LONGEST_ACCESS_SECONDS = 3600
+OFFLINE = rules.OFFLINE_ACCESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +314,7 @@ def _lists(
     if not client.require_client_secret:
         grants = [name for name in grants if name != "client_credentials"]
     asked = said.scopes
-    wants_offline = REFRESH in grants or rules.OFFLINE_ACCESS in (asked or ())
+    wants_offline = REFRESH in grants or OFFLINE in (asked or ())
     may_be_offline = REFRESH in policy.grant_types and not {CODE, product.DEVICE_CODE}.isdisjoint(
         grants
     )
@@ -323,11 +324,7 @@ def _lists(
         raise refused("grant_types", f"must have one of {_or(policy.grant_types)}")
     if client.allow_offline_access:
         grants.append(REFRESH)
-    scopes = [
-        name
-        for name in _allowed_scopes(session, issuer, policy, client.tenant_id)
-        if name != rules.OFFLINE_ACCESS and (asked is None or name in asked)
-    ]
+    scopes = _scopes(session, issuer, policy, client.tenant_id, asked)
     if asked is not None and not scopes:
         raise refused("scope", "the client can have none of these scopes")
     return {
@@ -339,19 +336,34 @@ def _lists(
     }
 
 
-def _allowed_scopes(
-    session: Session, issuer: Issuer, policy: Policy, tenant_id: int | None
-) -> Sequence[str]:
-    """Return the scopes that a client may have, of those that there are."""
-    if not policy.scopes:
-        apis, identities = strangers.scopes_at(session, issuer.tenant_id)
-        owners = {None, tenant_id}
-        return [
-            *identities,
-            *(name for name, scope in apis.items() if scope.api.tenant_id in owners),
-        ]
-    existing = rules.existing_scopes(session, policy.scopes, tenant_id)
-    return [name for name in policy.scopes if name in existing]
+def _scopes(
+    session: Session,
+    issuer: Issuer,
+    policy: Policy,
+    tenant_id: int | None,
+    asked: Collection[str] | None,
+) -> list[str]:
+    """Return the scopes that a client gets, of those that it may have; `asked` None: all.
+
+    Where the token does not name them, those of the same APIs come along: MCP clients register
+    with the scopes of their first call, and ask people for more later.
+    """
+    if policy.scopes:
+        existing = rules.existing_scopes(session, policy.scopes, tenant_id)
+        allowed = (name for name in policy.scopes if name in existing)
+        return [name for name in allowed if _is_asked(name, asked) and name != OFFLINE]
+    apis, identities = strangers.scopes_at(session, issuer.tenant_id)
+    owners = {None, tenant_id}
+    own = {name: scope.api.row_id for name, scope in apis.items() if scope.api.tenant_id in owners}
+    chosen = {api_id for name, api_id in own.items() if _is_asked(name, asked)}
+    return [
+        *(name for name in identities if _is_asked(name, asked) and name != OFFLINE),
+        *(name for name, api_id in own.items() if api_id in chosen),
+    ]
+
+
+def _is_asked(name: str, asked: Collection[str] | None) -> bool:
+    return asked is None or name in asked
 
 
 def _or(names: Sequence[str]) -> str:
