@@ -647,7 +647,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _safe_in_production(self) -> Settings:
-        if self.environment == "production" and not self.secure and not self._on_loopback:
+        if self.environment == "production" and not self.secure and not self.on_loopback:
             message = "IDP_PUBLIC_URL must be https:// in production (http only for loopback)"
             raise ValueError(message)
         return self
@@ -673,7 +673,8 @@ class Settings(BaseSettings):
         return urlsplit(self.public_url).scheme
 
     @cached_property
-    def _on_loopback(self) -> bool:
+    def on_loopback(self) -> bool:
+        """Whether issuer 1 is at an address of this computer."""
         name = urlsplit(self.public_url).hostname or ""
         if name == "localhost":
             return True

@@ -28,7 +28,9 @@ from idp.directory.roles.models import Privilege, PrivilegeGroup, Role
 from idp.directory.scopes import DEFAULT_PERMISSIONS, Scope
 from idp.directory.seeding import service as seeding
 from idp.directory.tenants import service as tenants
+from idp.directory.tenants import strangers
 from idp.directory.tenants.models import Tenant
+from idp.directory.tenants.strangers import StrangerSpec
 from idp.directory.users import service as users
 from idp.directory.users.service import NewUser
 from idp.imports import reader
@@ -59,6 +61,8 @@ DEMO_BRANDING = BrandingSpec(
         "zh": {"sign_in": "这是演示环境。请勿使用真实密码。"},
     },
 )
+
+DEMO_STRANGERS = StrangerSpec(clients_by_document="any", clients_by_registration="any")
 
 PLATFORM_ROLES: dict[str, tuple[str, frozenset[Scope]]] = {
     ADMINISTRATORS: ("Administrators", frozenset({Scope.ALL})),
@@ -289,6 +293,7 @@ class _Seeder:
             self._demo_client(new_client, given)
         self._demo_application()
         self._demo_branding()
+        self._demo_strangers()
 
     def link_owners(self) -> None:
         """Link what was seeded to the administrator."""
@@ -394,6 +399,14 @@ class _Seeder:
             if branding.get(self.session, OPERATOR, PLATFORM_TENANT_ID).id is None:
                 branding.replace(self.session, OPERATOR, PLATFORM_TENANT_ID, DEMO_BRANDING)
             self._mark("demo-branding")
+
+    def _demo_strangers(self) -> None:
+        """Let applications in that nobody registered, where only this computer reaches us."""
+        is_local = self.settings.environment == "development" and self.settings.on_loopback
+        if is_local and self._is_new("demo-strangers"):
+            if strangers.get(self.session, OPERATOR, PLATFORM_TENANT_ID).id is None:
+                strangers.replace(self.session, OPERATOR, PLATFORM_TENANT_ID, DEMO_STRANGERS)
+            self._mark("demo-strangers")
 
     def _existing(self, scopes: Sequence[str]) -> tuple[str, ...]:
         """Return the demo scopes without those whose API was deleted."""

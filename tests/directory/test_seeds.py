@@ -17,7 +17,7 @@ from idp.directory import permissions
 from idp.directory.actor import OPERATOR
 from idp.directory.branding.rules import BrandingSpec
 from idp.directory.clients import service as clients
-from idp.directory.clients.models import Client, ClientOwner
+from idp.directory.clients.models import Client, ClientOwner, StrangerPolicy
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
 from idp.directory.roles import catalogue
 from idp.directory.roles.models import Privilege, PrivilegeGroup, Role, UserRole
@@ -25,8 +25,10 @@ from idp.directory.scopes import DEFAULT_PERMISSIONS, Scope
 from idp.directory.seeding import service as seeding
 from idp.directory.seeding.models import SeedMark
 from idp.directory.tenants import service as tenants
+from idp.directory.tenants import strangers
 from idp.directory.tenants.models import Tenant
 from idp.directory.tenants.service import NewTenant
+from idp.directory.tenants.strangers import StrangerSpec
 from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.platform import schema
@@ -137,6 +139,27 @@ def test_the_demo_shows_branding_unless_some_is_set_already(
     session.execute(delete(SeedMark).where(SeedMark.name == "demo-branding"))
     seeds.seed(session, settings)
     assert branding.get(session, OPERATOR, 1).accent == seeds.DEMO_BRANDING.accent
+
+
+@pytest.mark.settings(demo=True, environment="development")
+def test_the_demo_lets_applications_in_on_this_computer_alone(
+    session: Session, settings: Settings, tmp_path: Path
+) -> None:
+    seeds.seed(session, settings)
+    row = strangers.get(session, OPERATOR, 1)
+    assert (row.clients_by_document, row.clients_by_registration) == ("any", "any")
+    # What an administrator sets stays, and nothing is set where others reach the issuer.
+    strangers.replace(session, OPERATOR, 1, StrangerSpec())
+    assert seeds.seed(session, settings).added == []
+    session.execute(delete(SeedMark).where(SeedMark.name == "demo-strangers"))
+    seeds.seed(session, settings)
+    assert strangers.get(session, OPERATOR, 1).clients_by_document == "off"
+    session.execute(delete(StrangerPolicy))
+    session.execute(delete(SeedMark).where(SeedMark.name == "demo-strangers"))
+    local = {"environment": "development"}
+    for other in ({"environment": "production"}, {"public_url": "https://id.example.com"}):
+        seeds.seed(session, make_settings(tmp_path, demo=True, **local | other))
+        assert strangers.get(session, OPERATOR, 1).id is None
 
 
 @pytest.mark.settings(demo=True)
