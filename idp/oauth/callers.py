@@ -13,8 +13,16 @@ import structlog
 
 from idp.directory.clients import documents, snapshot, strangers
 from idp.directory.clients.models import DOCUMENT
-from idp.platform.errors import BadRequest, Busy, OAuthError, Unavailable, Unprocessable
+from idp.platform.errors import (
+    BadRequest,
+    Busy,
+    OAuthError,
+    TooManyRequests,
+    Unavailable,
+    Unprocessable,
+)
 from idp.platform.storage import SessionStorage, Storage, complete
+from idp.platform.throttle import Address
 from idp.platform.translation import N_
 
 if TYPE_CHECKING:
@@ -28,6 +36,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("idp.oauth.callers")
 
+STRANGERS_PER_MINUTE = 600
+"""Pushed requests, in each worker, of all clients that nobody allowed anything yet."""
+STRANGER_PER_MINUTE = 60
+"""Those of one address."""
 NOT_REACHABLE = N_("The description of the application cannot be read now. Try again later.")
 MALFORMED = N_("The description of the application has a mistake. Tell the people who run it.")
 
@@ -74,6 +86,22 @@ async def find_allowed(storage: Storage, issuer: Issuer, client_id: str) -> Clie
     if row is not None and row.origin == DOCUMENT:
         return await find(storage, issuer, client_id)
     return row if row is not None and row.is_served_by(issuer) else None
+
+
+async def find_pushing(storage: Storage, issuer: Issuer, client_id: str) -> ClientView | None:
+    """Return the client as `find` does, within limits for those that nobody allowed anything yet.
+
+    Counted by each worker for itself, since nothing may be waited for here.
+    """
+    row = await storage.look_up(snapshot.find, client_id)
+    if row is None and documents.is_id(client_id):
+        throttle = storage.runtime.throttle
+        address = Address.of(storage.context.remote_addr).networks[-1]
+        # An address that has had its share uses up nothing of the others.
+        limits = ((address, STRANGER_PER_MINUTE), ("", STRANGERS_PER_MINUTE))
+        if not all(throttle.allows_here("strangers", key, most, 60) for key, most in limits):
+            raise TooManyRequests(60)
+    return await find(storage, issuer, client_id)
 
 
 async def _read(storage: Storage, client_id: str, since: datetime | None = None) -> Document:

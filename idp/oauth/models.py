@@ -59,7 +59,8 @@ class PushedRequest(Base):
     id: Mapped[Id]
     handle_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     issuer_tenant_id: Mapped[int] = reference("tenant.id")
-    client_id: Mapped[int] = reference("client.id")
+    client_id: Mapped[int | None] = reference("client.id")
+    """None: known by its document, and nobody allowed it anything yet; `parameters` name it."""
     parameters: Mapped[list[Any]] = mapped_column(Json)
     """What was checked: [name, value] pairs."""
     is_signed: Mapped[bool] = mapped_column(default=False)

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from io import BytesIO
 
 import pytest
 from PIL import Image
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from idp.directory.clients.models import Client
 from idp.directory.resources import service as resources
 from idp.directory.resources.service import NewApi
+from idp.jobs import EXPIRIES
 from idp.oauth import callers
-from idp.platform import documents
+from idp.oauth.models import PushedRequest
+from idp.platform import clock, documents
+from idp.platform.db import Base
 from idp.platform.errors import Busy, Conflict
 from idp.platform.issuer import Issuer
+from idp.platform.jobs import cleanup
 from idp.platform.storage import LoopStorage
 from tests import protocol
 from tests.attacks import forms
@@ -52,6 +58,13 @@ def authorize(client, app=APP, **parameters):
 def rows(session):
     session.expire_all()
     return session.scalar(select(func.count()).select_from(Client))
+
+
+def all_rows(session):
+    """Return how many rows each table has; refusals are kept briefly, and a few at most."""
+    session.rollback()
+    tables = [table for table in Base.metadata.sorted_tables if table.name != "refusal"]
+    return {table.name: session.scalar(select(func.count()).select_from(table)) for table in tables}
 
 
 def test_nothing_inner_is_fetched_and_nothing_is_told_of_it(
@@ -158,11 +171,35 @@ def test_requests_without_consent_leave_no_row(client, session, publisher, ann):
     )
     assert (token.status_code, token.get_json()["error"]) == (401, "invalid_client")
     other = "https://other.example/never-seen"
-    for path in ("token", "revocation", "introspect", "par"):
+    for path in ("token", "revocation", "introspect"):
         answer = client.post(f"/connect/{path}", data={"client_id": other, "token": "x"})
         assert answer.status_code == 401
     assert publisher.asked == [ID]  # these endpoints fetch for nobody that no person allowed
     assert rows(session) == before
+
+
+def push(client, client_id=ID, **parameters):
+    asked = {"redirect_uri": CALLBACK, **parameters}
+    form = protocol.authorization_parameters(App(client_id, None, 0), **asked)
+    return client.post("/connect/par", data=form)
+
+
+def test_pushed_requests_of_strangers_leave_nothing_for_long(
+    client, session, runtime, publisher, ann, monkeypatch
+):
+    monkeypatch.setattr(callers, "STRANGER_PER_MINUTE", 5)
+    publisher.put(document())
+    before = all_rows(session)
+    answers = [push(client).status_code for _ in range(7)]
+    assert answers == [201] * 5 + [429] * 2
+    other = publisher.put(document("https://client.example/other"))
+    assert push(client, other).status_code == 429  # neither by another name
+    assert publisher.asked == [ID]
+    assert all_rows(session) == {**before, "pushed_request": 5}
+    session.execute(update(PushedRequest).values(expires_at=clock.now() - timedelta(seconds=1)))
+    session.commit()
+    cleanup.run(runtime, threading.Event(), EXPIRIES)
+    assert all_rows(session) == before
 
 
 def test_a_name_that_is_taken_is_nobodys_document(client, session, publisher, ann):

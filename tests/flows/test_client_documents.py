@@ -89,6 +89,48 @@ def test_a_client_gets_a_row_when_a_person_allows_it_something(client, session, 
     assert (count(session, Consent), count(session, Grant)) == (1, 2)
 
 
+def push(client, app=APP, **parameters):
+    asked = {"redirect_uri": CALLBACK, **app.post, **parameters}
+    answer = client.post("/connect/par", data=protocol.authorization_parameters(app, **asked))
+    assert answer.status_code == 201, answer.get_data(as_text=True)
+    return {"client_id": app.client_id, "request_uri": answer.get_json()["request_uri"]}
+
+
+def test_a_request_is_pushed_before_anybody_allowed_the_client(client, session, scene, publisher):
+    other = publisher.put(document("https://other.example/client"))
+    before = count(session, Client)
+    first, second = push(client), push(client, state="second")
+    assert count(session, Client) == before
+    stolen = client.get("/connect/authorize", query_string={**first, "client_id": other})
+    assert stolen.status_code == 400
+    fields = protocol.returned(
+        allow(client, client.get("/connect/authorize", query_string=first), "openid")
+    )
+    assert fields["state"] == "the-state"
+    assert redeem(client, APP, fields["code"], redirect_uri=CALLBACK).status_code == 200
+    assert count(session, Client) == before + 1
+    # Once only; and one that was pushed before the row was there is as good as one afterwards.
+    assert client.get("/connect/authorize", query_string=first).status_code == 400
+    fields = protocol.returned(client.get("/connect/authorize", query_string=second))
+    assert fields["state"] == "second"
+    assert protocol.code_of(client.get("/connect/authorize", query_string=push(client)))
+
+
+def test_a_pushing_client_proves_who_it_is_by_the_keys_of_its_document(
+    client, session, scene, publisher
+):
+    key = ClientKey()
+    publisher.put(document(token_endpoint_auth_method="private_key_jwt", jwks=key.jwks))
+    asked = protocol.authorization_parameters(APP, redirect_uri=CALLBACK)
+    for signer, status in ((ClientKey(), 401), (key, 201)):
+        proof = {
+            "client_assertion_type": ASSERTION_TYPE,
+            "client_assertion": signer.sign(assertion_claims(ID, ISSUER)),
+        }
+        assert client.post("/connect/par", data=asked | proof).status_code == status
+    assert client.post("/connect/par", data=asked).status_code == 401
+
+
 def refused(client, app=APP, **parameters):
     """Ask for a page in vain; return what the person reads."""
     asked = {"redirect_uri": CALLBACK, **parameters}

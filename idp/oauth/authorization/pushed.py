@@ -38,14 +38,14 @@ class Pushed:
     is_signed: bool
 
 
-_NEW = AtomicWrite(
-    new_row(
-        PushedRequest,
-        *("handle_hash", "issuer_tenant_id", "client_id", "parameters", "is_signed"),
-        *("created_at", "expires_at", "used_at"),
-    ),
-    AuditEvent,
+_ROW = new_row(
+    PushedRequest,
+    *("handle_hash", "issuer_tenant_id", "client_id", "parameters", "is_signed"),
+    *("created_at", "expires_at", "used_at"),
 )
+_NEW = AtomicWrite(_ROW, AuditEvent)
+_NEW_OF_STRANGER = AtomicWrite(_ROW)
+"""Of a client that nobody allowed anything: nothing of it stays."""
 _FIND = select(
     PushedRequest.id,
     PushedRequest.client_id,
@@ -86,7 +86,7 @@ async def store(
             tenant_id=client.tenant_id,
         ),
     }
-    await once.write(storage, proof, _NEW, values)
+    await once.write(storage, proof, _NEW if client.row_id else _NEW_OF_STRANGER, values)
     return PREFIX + handle
 
 
@@ -101,11 +101,14 @@ async def find(storage: Storage, issuer: Issuer, client: ClientView, uri: str) -
     if row is None:
         raise InvalidRequestUri(debug="unknown or expired")
     row_id, client_row_id, kept, is_signed, used_at = row
-    if client_row_id != client.row_id:
+    parameters = pending.opened(storage.runtime.keyring, kept)
+    # A row may have been made since, when somebody allowed the client something.
+    is_same_row = client_row_id in {None, client.row_id}
+    if not is_same_row or dict(parameters)["client_id"] != client.client_id:
         raise InvalidRequestUri(debug="of another client")
     if used_at is not None:
         raise InvalidRequestUri(debug="used")
-    return Pushed(row_id, pending.opened(storage.runtime.keyring, kept), is_signed)
+    return Pushed(row_id, parameters, is_signed)
 
 
 def hold(session: Session, pushed_id: int) -> None:

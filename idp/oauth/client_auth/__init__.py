@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+from collections.abc import Awaitable, Callable
 from urllib.parse import unquote_plus
 
 from idp.directory.clients import snapshot as clients
@@ -14,17 +15,24 @@ from idp.oauth.client_auth import private_key_jwt, uses
 from idp.oauth.client_auth.credentials import ASSERTION_TYPE, Credentials
 from idp.oauth.request import ProtocolRequest
 from idp.platform.errors import InvalidClient, OAuthError
+from idp.platform.issuer import Issuer
 from idp.platform.storage import Storage
 from idp.platform.web.authorization import Credential
 
+Finder = Callable[[Storage, Issuer, str], Awaitable[ClientView | None]]
+
 
 async def authenticate(
-    storage: Storage, request: ProtocolRequest, credentials: Credentials | None = None
+    storage: Storage,
+    request: ProtocolRequest,
+    credentials: Credentials | None = None,
+    *,
+    find: Finder = callers.find_allowed,
 ) -> ClientView:
     """Return the client that calls; InvalidClient unless it proves so by one registered method."""
     credentials = credentials or read_credentials(request)
     try:
-        client = await callers.find_allowed(storage, request.issuer, credentials.client_id)
+        client = await find(storage, request.issuer, credentials.client_id)
     except OAuthError as problem:
         raise await refuse(storage, request, credentials, problem.detail) from None
     if client is None:

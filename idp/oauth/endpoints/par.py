@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from idp.directory.clients.snapshot import ClientView
-from idp.oauth import client_auth
+from idp.oauth import callers, client_auth
 from idp.oauth.authorization import checks, parameters, pushed
 from idp.oauth.authorization.parameters import AskedParameters
 from idp.oauth.authorization.request_object import PARAMETERS
@@ -25,7 +25,7 @@ LIFETIME_SECONDS = int(pushed.LIFETIME.total_seconds())
 
 async def par(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
     """Check an authorization request and keep it for a minute; answer the name that it has now."""
-    client = await client_auth.authenticate(storage, request)
+    client = await client_auth.authenticate(storage, request, find=callers.find_pushing)
     if request.body.get("request_uri") is not None:
         message = "request_uri cannot be pushed"
         raise OAuthError(message)  # RFC 9126 2.1
