@@ -8,16 +8,20 @@ import pytest
 from sqlalchemy import select
 
 from idp.directory.actor import OPERATOR
-from idp.directory.clients import management
+from idp.directory.clients import management, registration_tokens
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import ClientRegistration, RegistrationToken
+from idp.directory.clients.registration_tokens import Statements
 from tests.pages.browsing import HTML, send, submit
-from tests.registering import enrol, initial_token, let_in, manage
+from tests.registering import enrol, initial_token, let_in, manage, refused
+from tests.registering import send as send_metadata
 
 pytestmark = pytest.mark.no_database
 
 PATH = "/clients/registration-tokens"
 PLATFORM = "/console/platform"
+METADATA = "invalid_client_metadata"
+STATEMENT = "invalid_software_statement"
 ONCE = re.compile(r'<div class="once">\s*<code>([^<]+)</code>')
 
 
@@ -47,13 +51,65 @@ def test_a_token_is_issued_shown_once_and_revoked(client, new_client, session, r
     assert row.revoked_at is not None
 
 
+def test_a_token_says_how_clients_authenticate_and_what_proves_who_made_them(
+    client, new_client, session, root
+):
+    form = {
+        "days": "7",
+        "grant_types": ["client_credentials"],
+        "auth_methods": ["client_secret_post", "private_key_jwt"],
+        "is_trusted": "y",
+        "without_pkce": "y",
+    }
+    page = submit(client, PLATFORM + PATH, form, follow_redirects=True)
+    (token,) = ONCE.findall(page.get_data(as_text=True))
+    for text in ("client_secret_post", "without PKCE"):
+        assert f'<span class="tag">{text}</span>' in page.get_data(as_text=True)
+    policy = registration_tokens.policy_of(session.scalar(select(RegistrationToken)))
+    assert (policy.is_trusted, policy.requires_pkce, policy.statements) == (True, False, None)
+    machine = {"redirect_uris": None, "grant_types": ["client_credentials"], "response_types": []}
+    assert refused(send_metadata(new_client(), token, **machine), METADATA, "auth_method")
+    made = enrol(new_client(), token, **machine, token_endpoint_auth_method="client_secret_post")
+    assert made["grant_types"] == ["client_credentials"]
+
+
+def test_a_token_may_require_a_software_statement(client, new_client, session, root):
+    form = {
+        "days": "7",
+        "statement_issuer": "https://vendor.example",
+        "statement_jwks_uri": "https://vendor.example/jwks",
+        "statement_required": "y",
+    }
+    page = submit(client, PLATFORM + PATH, form, follow_redirects=True)
+    (token,) = ONCE.findall(page.get_data(as_text=True))
+    assert refused(send_metadata(new_client(), token), STATEMENT, status=400)
+    session.expire_all()
+    policy = registration_tokens.policy_of(session.scalar(select(RegistrationToken)))
+    assert policy.statements == Statements(
+        "https://vendor.example", "https://vendor.example/jwks", ["RS256", "ES256"], True
+    )
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"uses": "many"}, {"uses": "0"}, {"redirect_hosts": "https://x"}, {"scopes": "none"}]
+    ("wrong", "field"),
+    [
+        ({"uses": "many"}, "uses"),
+        ({"uses": "0"}, "uses"),
+        ({"redirect_hosts": "https://x"}, "redirect_hosts"),
+        ({"scopes": "none"}, "scopes"),
+        ({"without_pkce": "y"}, "without_pkce"),
+        ({"auth_methods": "magic"}, "auth_methods"),
+        ({"statement_required": "y"}, "statement_issuer"),
+        (
+            {"statement_issuer": "https://vendor.example", "statement_jwks_uri": "nowhere"},
+            "statement_jwks_uri",
+        ),
+    ],
 )
-def test_what_a_token_cannot_say_is_refused_beside_its_field(client, session, root, wrong):
+def test_what_a_token_cannot_say_is_refused_beside_its_field(client, session, root, wrong, field):
     answer = submit(client, PLATFORM + PATH, {"days": "7", **wrong})
-    assert answer.status_code == 400
-    assert "is-invalid" in answer.text or 'aria-invalid="true"' in answer.text
+    assert answer.status_code in {400, 422}
+    assert f'id="{field}-error"' in answer.text
     assert session.scalar(select(RegistrationToken)) is None
 
 

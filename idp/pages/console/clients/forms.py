@@ -321,7 +321,20 @@ class RegistrationTokenForm(Form):
     )
     redirect_hosts = _area(_("Hosts of redirect addresses"), 20_000)
     scopes = _area(_("Scopes"), 20_000)
+    grant_types = SelectMultipleField(
+        _("Grant types"),
+        choices=_choices({name: name for name in product.GRANT_TYPES}),
+        default=["authorization_code", "refresh_token"],
+    )
+    auth_methods = SelectMultipleField(
+        _("Authentication at the token endpoint"),
+        choices=_choices({name: name for name in product.AUTH_METHODS}),
+    )
     is_trusted = BooleanField(_("Its clients are trusted"))
+    without_pkce = BooleanField(_("PKCE is not required"))
+    statement_issuer = _line(_("Issuer of software statements"))
+    statement_jwks_uri = _line(_("Address of the keys of this issuer"))
+    statement_required = BooleanField(_("A software statement is required"))
 
 
 class ExpireForm(Form):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from flask import request
 from flask_babel import gettext
@@ -12,14 +13,20 @@ from werkzeug.wrappers import Response
 
 from idp.directory.clients import registration_tokens
 from idp.directory.clients.models import RegistrationToken
-from idp.directory.clients.registration_tokens import ACTIVE, NewToken, Policy
+from idp.directory.clients.registration_tokens import (
+    ACTIVE,
+    ANONYMOUS,
+    NewToken,
+    Policy,
+    Statements,
+)
 from idp.directory.scopes import Scope
 from idp.directory.tenants import service as tenants
-from idp.pages.console import as_code, gate, layout, once, repeats, screens, workspaces
+from idp.pages.console import as_code, gate, layout, once, refusals, repeats, screens, workspaces
 from idp.pages.console.clients.forms import RegistrationTokenForm, lines_of
+from idp.pages.console.clients.lines import GRANTS
 from idp.pages.console.clients.views import in_days, pages
 from idp.pages.console.gate import go
-from idp.pages.console.refusals import refuse
 from idp.pages.console.workspaces import Workspace
 from idp.platform.errors import BadRequest, Unprocessable
 from idp.platform.issuer import PLATFORM_TENANT_ID
@@ -28,6 +35,13 @@ from idp.platform.web.views import database
 READ, WRITE = Scope.ADMIN_CLIENTS_READ, Scope.ADMIN_CLIENTS_WRITE
 TARGET = "registration-tokens"
 MOST = 500
+FIELDS = {
+    **{name: name for name in ("note", "uses", "redirect_hosts", "scopes", "grant_types")},
+    **{name: name for name in ("auth_methods", "statement_issuer", "statement_jwks_uri")},
+    "expires_at": "days",
+    "requires_pkce": "without_pkce",
+}
+"""The fields of the form that the service calls by these names."""
 STATES = {
     ACTIVE: (_("Active"), "st-good"),
     "used": (_("Used up"), ""),
@@ -44,6 +58,22 @@ class Line:
     policy: Policy
     state: str
     tenant: str | None
+
+    @property
+    def rules(self) -> list[Any]:
+        """What is not as usual, in the visitor's language where it is no name."""
+        policy = self.policy
+        names = [*policy.redirect_hosts, *policy.scopes]
+        if set(policy.grant_types) != set(ANONYMOUS.grant_types):
+            names += [GRANTS.get(name, name) for name in policy.grant_types]
+        if set(policy.auth_methods) != set(ANONYMOUS.auth_methods):
+            names += policy.auth_methods
+        words = {
+            _("trusted"): policy.is_trusted,
+            _("without PKCE"): not policy.requires_pkce,
+            _("software statements"): policy.statements is not None,
+        }
+        return [*(word for word, is_so in words.items() if is_so), *names]
 
 
 @pages.get("/registration-tokens", permission=READ)
@@ -66,7 +96,7 @@ def issue_registration_token(workspace: Workspace) -> Response:
         _, value = registration_tokens.issue(database(), actor, actor.owner_tenant, _new(form))
     except (BadRequest, Unprocessable) as problem:
         database().rollback()
-        refuse(form, problem)
+        refusals.add(form, problem, FIELDS)
         return _page(workspace, form, problem.status)
     response = go(workspace, "clients.show_registration_tokens")
     sending.keep(response, TARGET, value)
@@ -90,13 +120,26 @@ def _new(form: RegistrationTokenForm) -> NewToken:
         message = gettext("must be a whole number.")
         raise BadRequest.at("uses", message)
     policy = Policy(
-        redirect_hosts=lines_of(form.redirect_hosts.data),
-        scopes=(form.scopes.data or "").split(),
-        is_trusted=bool(form.is_trusted.data),
+        lines_of(form.redirect_hosts.data),
+        (form.scopes.data or "").split(),
+        form.grant_types.data or ANONYMOUS.grant_types,
+        form.auth_methods.data or ANONYMOUS.auth_methods,
+        bool(form.is_trusted.data),
+        not form.without_pkce.data,
+        _statements(form),
     )
     return NewToken(
         policy, form.note.data or None, int(uses) if uses else None, in_days(form.days.data)
     )
+
+
+def _statements(form: RegistrationTokenForm) -> Statements | None:
+    """Return whose software statements count; None where the form says nothing of them."""
+    issuer, address = form.statement_issuer.data or "", form.statement_jwks_uri.data or ""
+    required = bool(form.statement_required.data)
+    if not (issuer or address or required):
+        return None
+    return Statements(issuer, address, is_required=required)
 
 
 def _page(workspace: Workspace, form: RegistrationTokenForm, status: int = 200) -> Response:
