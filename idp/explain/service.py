@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients import service as clients
 from idp.directory.clients import strangers
+from idp.directory.clients.models import DOCUMENT, Client
+from idp.directory.clients.snapshot import ClientView
 from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
 from idp.directory.users import visibility
@@ -54,8 +56,8 @@ def explain(session: Session, question: Question, *, within: int | None) -> Expl
         raise NotFound(N_("There is no such client."))
     user = None if question.user_id is None else _person(session, question.user_id, within)
     client = strangers.find(session, row.client_id, issuer.tenant_id)
-    if client is None:
-        refused = Refused("invalid_client", "The client or its tenant is disabled", "Client", None)
+    if client is None or not client.is_served_by(issuer):
+        refused = Refused("invalid_client", _why_not_served(row, client), "Client", None)
         return _refusal(question, issuer, refused)
     wish = Wish(issuer, tenant, client, user, question.scopes, question.resources)
     try:
@@ -77,6 +79,15 @@ def explain(session: Session, question: Question, *, within: int | None) -> Expl
         permissions=permissions,
         has_more_permissions=has_more,
     )
+
+
+def _why_not_served(row: Client, client: ClientView | None) -> str:
+    """Return why an issuer does not know a client that has a row."""
+    if client is not None:
+        return "The client is served at another issuer"
+    if row.origin == DOCUMENT and row.enabled:
+        return "The issuer does not let the application in"
+    return "The client or its tenant is disabled"
 
 
 def refusal_of(problem: OAuthError) -> Refused:

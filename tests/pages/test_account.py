@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import random
 import re
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
 from idp.account import profile
+from idp.directory.clients.models import Client, ClientRegistration
 from idp.directory.tenants import service as tenants
 from idp.directory.users import passwords
 from idp.directory.users.models import User
@@ -23,6 +25,7 @@ from idp.platform.clock import now
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.sessions.models import BrowserSession
 from idp.publishing.files.models import StoredFile
+from tests import registering
 from tests.pages.browsing import (
     crowd,
     csrf_token,
@@ -307,6 +310,25 @@ def test_a_consent_is_taken_back_with_its_tokens(client, session, ann):
     assert "No application" in readable(client.get(done.location))
     assert not is_active(client, app, tokens.access)
     assert len(events(session, Tag.CONSENT_REVOKED)) == 1
+
+
+def test_an_application_is_opened_where_it_said_that_a_sign_in_begins(client, session, ann):
+    """Third-party initiated login (OpenID Connect Core 4): with `iss`, at the own issuer alone."""
+    acme = add_tenant(session, "Acme", ["acme.example"])
+    registering.let_in(session)
+    start = "https://app.example/start?from=idp"
+    for address in (start, None):
+        made = registering.enrol(client, initiate_login_uri=address, client_name=str(address))
+        row = session.scalars(select(Client).where(Client.client_id == made["client_id"])).one()
+        session.add(Consent(user_id=ann.id, client_id=row.id, tenant_id=1, scopes=["openid"]))
+    session.commit()
+    page = client.get("/account/applications")
+    links = re.findall(r'href="(https://app[^"]+)"', page.get_data(as_text=True))
+    assert [html.unescape(link) for link in links] == [f"{start}&iss=http%3A%2F%2F127.0.0.1%3A8000"]
+    assert "Open app.example" in readable(page)
+    session.execute(update(ClientRegistration).values(issuer_tenant_id=acme))
+    session.commit()
+    assert "Open app.example" not in readable(client.get("/account/applications"))
 
 
 def test_consents_of_others_are_neither_seen_nor_taken_back(client, session, ann):

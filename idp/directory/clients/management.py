@@ -443,19 +443,22 @@ def set_enabled(session: Session, actor: Actor, row_id: int, *, enabled: bool) -
 def promote(session: Session, actor: Actor, row_id: int, *, stamp: str | None = None) -> Client:
     """Make a client that nobody registered one of those who run this; it keeps what it may do.
 
-    Its document is not asked any more, and its people are asked for their consent once more.
+    Its document is not asked any more, and its people are asked for their consent once more. One
+    that registered itself changes itself no more, which is all that changes for a trusted one.
     """
     client = _lock(session, actor, row_id)
     _check_power(session, actor, client)
     stamps.check(client.concurrency_stamp, stamp)
-    if client.origin == OPERATOR:
+    registration = registrations.of(session, client)
+    if client.origin == OPERATOR and registration is None:
         raise Conflict(N_("This client is registered already."))
     before = audited.state_of(client)
     if client.origin == DOCUMENT:
         tenant_id = client.tenant_id or PLATFORM_TENANT_ID
         apis, identities = strangers.scopes_at(session, tenant_id)
         service.set_scopes(session, client, [*apis, *identities])
-    registrations.forget(session, client)
+    if registration is not None:
+        session.delete(registration)
     client.origin, client.document_hash = OPERATOR, None
     client.concurrency_stamp = stamps.new_stamp()
     rules.check(client)

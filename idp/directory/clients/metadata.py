@@ -57,6 +57,8 @@ CERTIFICATE_FIELDS = (
     "tls_client_auth_san_ip",
     "tls_client_auth_san_email",
 )
+START = "initiate_login_uri"
+"""Where a sign-in that somebody else initiates begins (OpenID Connect Core 4)."""
 STATEMENT = "software_statement"
 LONGEST_STATEMENT = 16 * 1024
 EXTRA_TEXTS = ("software_id", "software_version")
@@ -345,11 +347,11 @@ def _extra(members: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
         raise refused("contacts", f"must be texts of at most {LONGEST_TEXT} characters")
     if contacts:
         found["contacts"] = contacts
-    address = _https(members, "initiate_login_uri", rules)
+    address = _https(members, START, rules)
     if address is not None:
         if not address.startswith("https:"):
-            raise refused("initiate_login_uri", "must be an https address")
-        found["initiate_login_uri"] = address
+            raise refused(START, "must be an https address")
+        found[START] = address
     sector = _https(members, "sector_identifier_uri", rules)
     if sector is not None:
         found["sector_identifier_uri"] = sector

@@ -228,13 +228,6 @@ def of(session: Session, client: Client) -> ClientRegistration | None:
     return session.scalar(query)
 
 
-def forget(session: Session, client: Client) -> None:
-    """Take its registration access token from a client, which an operator answers for now."""
-    registration = of(session, client)
-    if registration is not None:
-        session.delete(registration)
-
-
 def remove_unused(session: Session, *, limit: int) -> int:
     """Delete clients that registered without a token and that nobody used for long.
 

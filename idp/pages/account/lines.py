@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
@@ -14,6 +15,7 @@ from idp.directory.devices.service import KnownDevice
 from idp.directory.resources import snapshot as resources
 from idp.directory.tenants import service as tenants
 from idp.oauth.consents import GivenConsent
+from idp.oauth.response import with_query
 from idp.oauth.visitor import Visitor
 from idp.pages import agents
 from idp.pages.consent import describe
@@ -66,6 +68,9 @@ class ApplicationLine:
     tenant_name: str
     allowed_at: datetime
     scopes: list[str]
+    start: str | None
+    """Address that opens the application, where it signs the person in; None: it did not say."""
+    start_host: str
 
 
 def of_sessions(
@@ -105,7 +110,9 @@ def of_devices(
     )
 
 
-def of_consents(session: Session, rows: Iterable[GivenConsent]) -> list[ApplicationLine]:
+def of_consents(
+    session: Session, issuer: Issuer, rows: Iterable[GivenConsent]
+) -> list[ApplicationLine]:
     """List remembered consents, with their scopes in words."""
     return [
         ApplicationLine(
@@ -116,9 +123,18 @@ def of_consents(session: Session, rows: Iterable[GivenConsent]) -> list[Applicat
             tenant_name=consent.tenant_name,
             allowed_at=consent.created_at,
             scopes=_in_words(session, consent.scopes),
+            start=_start(issuer, consent),
+            start_host=urlsplit(consent.start.uri).netloc if consent.start else "",
         )
         for consent in rows
     ]
+
+
+def _start(issuer: Issuer, consent: GivenConsent) -> str | None:
+    """Return the address that opens an application for a sign-in at this issuer, its own."""
+    if consent.start is None or consent.start.issuer_tenant_id != issuer.tenant_id:
+        return None
+    return with_query(consent.start.uri, {"iss": issuer.url})
 
 
 def _of_session(

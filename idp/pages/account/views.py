@@ -356,7 +356,9 @@ def end_other_sessions(visitor: Visitor) -> Response:
 def show_applications(visitor: Visitor) -> Response:
     """List the applications with access to the account."""
     rows = consents.list_consents(database(), visitor.user.id)
-    return page("applications", visitor, lines=lines.of_consents(database(), rows))
+    return page(
+        "applications", visitor, lines=lines.of_consents(database(), current_issuer(), rows)
+    )
 
 
 @blueprint.post(f"{APPLICATIONS}/<int:consent_id>/revoke")

@@ -8,13 +8,24 @@ import json
 import pytest
 
 from idp.directory.bundles.models import Bundle
+from idp.directory.clients import strangers
+from idp.directory.clients.documents import Document
+from idp.directory.resources import service as resources
 from idp.directory.roles.models import Privilege
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
 from idp.oauth.signed_tokens import MAX_TOKEN_LENGTH
-from tests import protocol
+from tests import documents, protocol, registering
 from tests.api import admin, center
-from tests.protocol import add_api, add_person, add_role, obtain, register, register_machine
+from tests.protocol import (
+    add_api,
+    add_person,
+    add_role,
+    add_tenant,
+    obtain,
+    register,
+    register_machine,
+)
 
 READ = "ids4.ms.admin.explain.read"
 
@@ -214,6 +225,41 @@ def test_consent_that_is_missing_is_said(root, session):
     register(session, require_consent=True)
     found = ask(root, "web", user=add_person(session).id, scope="openid")
     assert (found["consent"], found["refused"]) == ("needed", None)
+
+
+@pytest.mark.no_database
+def test_a_client_known_by_its_document_is_explained(root, session):
+    user = scene(session)
+    unknown = admin.send(root, "GET", path(), client=documents.ID)
+    assert unknown.status_code == 404  # nobody allowed it anything: there is no row
+    policy = documents.let_in(session)
+    resources.find_api(session, "orders").open_to_strangers = True
+    strangers.keep(session, Document(documents.ID, "Notes", (documents.CALLBACK,)))
+    session.commit()
+    asked = {"user": user.id, "scope": "openid orders.read offline_access"}
+    found = ask(root, documents.ID, **asked)
+    assert (found["refused"], found["consent"]) == (None, "needed")
+    assert "permission" not in found["access_token"]["claims"]  # strangers get none
+    assert found["access_token"]["claims"]["client_id"] == documents.ID
+    assert found["access_token"]["expires_in"] == 3600
+    assert found["refresh_token"] is True
+    refused = ask(root, documents.ID, user=user.id, scope="ids4.ms.client.get")["refused"]
+    assert refused["error"] == "invalid_scope"
+    policy.clients_by_document_blocked = [documents.ID]
+    session.commit()
+    refused = ask(root, documents.ID, **asked)["refused"]
+    assert refused["description"] == "The issuer does not let the application in"
+
+
+@pytest.mark.no_database
+def test_a_client_that_registered_itself_is_explained_where_it_is_served(client, root, session):
+    acme = add_tenant(session, "Acme", ["acme.example"])
+    registering.let_in(session)
+    client_id = registering.enrol(client)["client_id"]
+    user = add_person(session, tenant_ids=(1, acme))
+    assert ask(root, client_id, user=user.id, scope="openid")["refused"] is None
+    refused = ask(root, client_id, acme, user=user.id)["refused"]
+    assert refused["description"] == "The client is served at another issuer"
 
 
 def test_a_client_by_itself_is_explained(root, session):

@@ -12,7 +12,8 @@ from idp.directory.clients import management, registration_tokens
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import ClientRegistration, RegistrationToken
 from idp.directory.clients.registration_tokens import Statements
-from tests.pages.browsing import HTML, send, submit
+from tests.api import admin
+from tests.pages.browsing import HTML, readable, send, submit
 from tests.registering import enrol, initial_token, let_in, manage, refused
 from tests.registering import send as send_metadata
 
@@ -134,4 +135,30 @@ def test_a_promoted_client_has_no_say_in_itself_any_more(client, new_client, ses
     management.promote(session, OPERATOR, row.id)
     session.commit()
     assert manage(browser, "GET", made).status_code == 401
+    assert session.scalar(select(ClientRegistration)) is None
+
+
+def test_a_trusted_client_is_promoted_in_the_console(client, new_client, session, root):
+    browser = new_client()
+    made = enrol(browser, initial_token(session, is_trusted=True))
+    row = clients.get(session, made["client_id"])
+    assert row.origin == "operator"
+    screen = f"{PLATFORM}/clients/{row.id}"
+    page = client.get(f"{screen}/settings", headers=HTML)
+    assert "It can change itself within the rules of its token." in readable(page)
+    assert manage(browser, "GET", made).status_code == 200
+    assert send(client, page, f"{screen}/promote", {}).status_code == 303
+    assert manage(browser, "GET", made).status_code == 401
+    page = client.get(f"{screen}/settings", headers=HTML)
+    assert "Register here" not in readable(page)
+    assert send(client, page, f"{screen}/promote", {}).status_code == 409
+
+
+def test_a_trusted_client_is_promoted_by_the_api(client, new_client, session):
+    made = enrol(new_client(), initial_token(session, is_trusted=True))
+    row_id = clients.get(session, made["client_id"]).id
+    caller = admin.root(client, session)
+    for status in (200, 409):
+        answer = admin.send(caller, "POST", f"/tenants/1/clients/{row_id}/promote")
+        assert answer.status_code == status, answer.get_json()
     assert session.scalar(select(ClientRegistration)) is None

@@ -13,7 +13,7 @@ from flask_babel import lazy_gettext as _
 from werkzeug.wrappers import Response
 
 from idp.claims import registry
-from idp.directory.clients import kinds
+from idp.directory.clients import kinds, registrations
 from idp.directory.clients import management as clients
 from idp.directory.clients.management import ClientSpec, Row
 from idp.directory.clients.models import DOCUMENT, OPERATOR, REGISTERED, SORT_NAME, Client
@@ -84,7 +84,10 @@ NOTICES = {
     "saved": _("Saved."),
     "enabled": _("The client is enabled."),
     "disabled": _("The client is disabled. Nobody signs in with it, and it gets no tokens."),
-    "promoted": _("The client is registered here. People are asked for their consent once more."),
+    "promoted": _(
+        "The client is registered here, and only administrators change it from now on. People may"
+        " be asked for their consent once more."
+    ),
     "blocked": _("The client is blocked. Its tokens have ended."),
     "removed": _("The secret was removed."),
     "expiry": _("The end of the secret was changed."),
@@ -493,6 +496,7 @@ def tab_page(
         tab=tab,
         client=client,
         line=lines.of(database(), [client])[0],
+        changes_itself=registrations.of(database(), client) is not None,
         kinds=lines.KINDS,
         notice=_notice(),
         **context,
