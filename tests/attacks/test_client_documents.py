@@ -16,15 +16,19 @@ from sqlalchemy import func, select, update
 from idp.directory.clients.models import Client
 from idp.directory.resources import service as resources
 from idp.directory.resources.service import NewApi
+from idp.directory.tenants import service as tenants
 from idp.jobs import EXPIRIES
 from idp.oauth import callers
-from idp.oauth.models import PushedRequest
+from idp.oauth.endpoints.authorize import authorize as authorize_endpoint
+from idp.oauth.models import AuthorizationRequest, PushedRequest
+from idp.oauth.request import ProtocolRequest
+from idp.oauth.server import offer
 from idp.platform import clock, documents
 from idp.platform.db import Base
 from idp.platform.errors import Busy, Conflict
 from idp.platform.issuer import Issuer
 from idp.platform.jobs import cleanup
-from idp.platform.storage import LoopStorage
+from idp.platform.storage import LoopStorage, SessionStorage, complete
 from tests import protocol
 from tests.attacks import forms
 from tests.client_keys import ISSUER
@@ -32,6 +36,7 @@ from tests.documents import APP, CALLBACK, ID, Page, document, let_in, publishin
 from tests.protocol import App, add_api, add_person, add_role
 
 pytestmark = pytest.mark.no_database
+HOST = ISSUER.partition("://")[2]
 HTML = {"Accept": "text/html"}
 
 
@@ -176,6 +181,56 @@ def test_requests_without_consent_leave_no_row(client, session, publisher, ann):
         assert answer.status_code == 401
     assert publisher.asked == [ID]  # these endpoints fetch for nobody that no person allowed
     assert rows(session) == before
+
+
+def test_ten_thousand_requests_without_consent_leave_no_row(session, publisher):
+    """By the coroutine of the endpoint; each in a transaction of its own, as behind HTTP.
+
+    `prompt=none` stands for people who close the page: what a page waits for is a row that goes
+    by itself, see the next test.
+    """
+    ids = [publisher.put(document(f"https://client.example/{number}")) for number in range(50)]
+    _, cookie = protocol.start_session(session, HOST, add_person(session))
+    storage, server = SessionStorage(session), offer()
+    issuer = tenants.find_issuer(session, HOST)
+
+    def ask(client_id, number):
+        asked = protocol.authorization_parameters(
+            App(client_id, None, 0), redirect_uri=CALLBACK, prompt="none", state=str(number)
+        )
+        request = ProtocolRequest(
+            "GET",
+            "/connect/authorize",
+            issuer,
+            server,
+            session_cookie=cookie,
+            query=tuple(asked.items()),
+            remote_addr="192.0.2.1",
+        )
+        answer = complete(authorize_endpoint(request, storage))
+        session.commit()
+        return dict(answer.headers)["Location"]
+
+    before = all_rows(session)
+    for number in range(10_000):
+        assert "error=consent_required" in ask(ids[number % len(ids)], number)
+    assert sorted(publisher.asked) == sorted(ids)
+    assert all_rows(session) == before
+
+
+def test_a_page_that_nobody_answers_leaves_a_row_that_goes(
+    client, session, runtime, publisher, ann
+):
+    publisher.put(document())
+    before = all_rows(session)
+    for number in range(5):
+        assert authorize(client, state=str(number)).location.startswith("/consent?")
+    assert all_rows(session) == {**before, "authorization_request": 5}
+    past = clock.now() - timedelta(days=2)
+    session.execute(update(AuthorizationRequest).values(expires_at=past))
+    session.commit()
+    cleanup.run(runtime, threading.Event(), EXPIRIES)
+    assert all_rows(session) == before
 
 
 def push(client, client_id=ID, **parameters):

@@ -62,6 +62,14 @@ def test_who_may_come_in_is_saved_and_recorded(client, session, root):
 
 
 @pytest.mark.no_database
+def test_the_page_says_where_it_is(client, root):
+    page = client.get(SCREEN, headers=HTML).get_data(as_text=True)
+    (crumbs,) = re.findall(r'<nav[^>]*class="crumbs".*?</nav>', page, re.DOTALL)
+    assert 'href="/console/platform/policy"' in crumbs
+    assert re.search(r'aria-current="page"[^>]*>\s*Which applications may come in', crumbs)
+
+
+@pytest.mark.no_database
 def test_only_an_issuer_lets_applications_in(client, session, root):
     plain, issuer = add_tenant(session, "Plain"), add_tenant(session, "Acme", ["acme.example"])
     answer = save(client, f"/console/t/{plain}/policy/applications")

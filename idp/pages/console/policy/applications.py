@@ -152,6 +152,7 @@ def _page(
         workspace,
         "policy/applications.html",
         screen=screens.POLICY,
+        crumbs=[layout.Crumb(_("Which applications may come in"))],
         status=status,
         form=form,
         is_saved=request.args.get("notice") == "saved",
