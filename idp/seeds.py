@@ -401,7 +401,7 @@ class _Seeder:
             self._mark("demo-branding")
 
     def _demo_strangers(self) -> None:
-        """Let applications in that nobody registered, where only this computer reaches us."""
+        """Admit applications that nobody registered, where only this computer reaches us."""
         is_local = self.settings.environment == "development" and self.settings.on_loopback
         if is_local and self._is_new("demo-strangers"):
             if strangers.get(self.session, OPERATOR, PLATFORM_TENANT_ID).id is None:
