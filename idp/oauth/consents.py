@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from idp.directory.clients import metadata
 from idp.directory.clients.documents import host_of
-from idp.directory.clients.models import DOCUMENT, OPERATOR, Client, ClientRegistration
+from idp.directory.clients.models import DOCUMENT, OPERATOR, Client
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.tenants.models import Tenant
 from idp.oauth.models import Consent
@@ -24,14 +23,6 @@ from idp.platform.errors import NotFound
 
 OF_NO_DOCUMENT = ""
 """The hash that equals that of no client."""
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Where an application begins a sign-in at an issuer (OpenID Connect Core 4)."""
-
-    uri: str
-    issuer_tenant_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +41,9 @@ class GivenConsent:
     scopes: tuple[str, ...]
     created_at: datetime
     expires_at: datetime | None
-    start: Start | None = None
-    """Where a sign-in at the application begins; None: it did not say."""
+    client_id: str
+    start: str | None
+    """Where a sign-in at the client begins; None: it did not say."""
 
 
 def remember_consent(
@@ -102,9 +94,8 @@ def list_consents(
 ) -> list[GivenConsent]:
     """List what a person allows which clients, in one tenant or in all, sorted by client."""
     query = (
-        select(Consent, Client, Tenant.name, ClientRegistration)
+        select(Consent, Client, Tenant.name)
         .join(Client, Client.id == Consent.client_id)
-        .outerjoin(ClientRegistration, ClientRegistration.client_id == Client.id)
         .join(Tenant, Tenant.id == Consent.tenant_id)
         .where(
             Consent.user_id == user_id,
@@ -126,15 +117,11 @@ def list_consents(
             tuple(consent.scopes),
             consent.created_at,
             consent.expires_at,
-            _start_of(registration),
+            client.client_id,
+            client.initiate_login_uri,
         )
-        for consent, client, tenant_name, registration in session.execute(query)
+        for consent, client, tenant_name in session.execute(query)
     ]
-
-
-def _start_of(registration: ClientRegistration | None) -> Start | None:
-    uri = None if registration is None else registration.extra.get(metadata.START)
-    return Start(uri, registration.issuer_tenant_id) if registration and uri else None
 
 
 def revoke_consent(session: Session, user_id: int, consent_id: int) -> None:

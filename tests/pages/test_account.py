@@ -22,6 +22,7 @@ from idp.directory.users.models import User
 from idp.oauth.models import Consent, Grant
 from idp.platform.audit.tags import Tag
 from idp.platform.clock import now
+from idp.platform.db import bump_configuration
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.sessions.models import BrowserSession
 from idp.publishing.files.models import StoredFile
@@ -327,8 +328,13 @@ def test_an_application_is_opened_where_it_said_that_a_sign_in_begins(client, se
     assert [html.unescape(link) for link in links] == [f"{start}&iss=http%3A%2F%2F127.0.0.1%3A8000"]
     assert "Open app.example" in readable(page)
     session.execute(update(ClientRegistration).values(issuer_tenant_id=acme))
+    bump_configuration(session)
     session.commit()
     assert "Open app.example" not in readable(client.get("/account/applications"))
+    shop = register(session, initiate_login_uri="https://shop.example/start")
+    session.add(Consent(user_id=ann.id, client_id=shop.row_id, tenant_id=1, scopes=["openid"]))
+    session.commit()
+    assert "Open shop.example" in readable(client.get("/account/applications"))
 
 
 def test_consents_of_others_are_neither_seen_nor_taken_back(client, session, ann):

@@ -128,6 +128,7 @@ class ClientShape(AdminShape):
     logo_uri = text(LONGEST_URI, allow_none=True)
     policy_uri = text(LONGEST_URI, allow_none=True)
     tos_uri = text(LONGEST_URI, allow_none=True)
+    initiate_login_uri = text(LONGEST_URI, allow_none=True)
     application_type = text(20)
     require_client_secret = boolean()
     token_endpoint_auth_method = text(50, allow_none=True)

@@ -1132,6 +1132,10 @@ MEMBERS = {
     "logo_uri": Text("Logo of the client (https).", "客户端图标（https）。"),
     "policy_uri": Text("Privacy policy of the client (https).", "隐私政策（https）。"),
     "tos_uri": Text("Terms of service of the client (https).", "服务条款（https）。"),
+    "initiate_login_uri": Text(
+        "Address that opens the client and signs people in there; linked on their account page (https).",
+        "用于打开客户端并发起登录的地址，显示在用户的应用页面（https）。",
+    ),
     "application_type": Text("`web` or `native`.", "`web` 或 `native`。"),
     "require_client_secret": Text(
         "false: a public client without a secret.", "false 表示没有密钥的公开客户端。"

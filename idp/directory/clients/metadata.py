@@ -43,6 +43,7 @@ ALGORITHM_FIELDS = (
     "introspection_signed_response_alg",
     "authorization_signed_response_alg",
 )
+START = "initiate_login_uri"
 ADDRESS_FIELDS = ("client_uri", "logo_uri", "policy_uri", "tos_uri", "jwks_uri")
 FLAGS = (
     "dpop_bound_access_tokens",
@@ -57,8 +58,6 @@ CERTIFICATE_FIELDS = (
     "tls_client_auth_san_ip",
     "tls_client_auth_san_email",
 )
-START = "initiate_login_uri"
-"""Where a sign-in that somebody else initiates begins (OpenID Connect Core 4)."""
 STATEMENT = "software_statement"
 LONGEST_STATEMENT = 16 * 1024
 EXTRA_TEXTS = ("software_id", "software_version")
@@ -91,7 +90,7 @@ SETTINGS = (
     "default_max_age",
     "jwks",
     "token_endpoint_auth_method",
-    *(*ADDRESS_FIELDS, *ALGORITHM_FIELDS, *CERTIFICATE_FIELDS, *FLAGS),
+    *(START, *ADDRESS_FIELDS, *ALGORITHM_FIELDS, *CERTIFICATE_FIELDS, *FLAGS),
 )
 """Columns that a client sets by its metadata."""
 
@@ -303,11 +302,20 @@ def _scopes(members: Mapping[str, Any]) -> list[str] | None:
     return names
 
 
+def _start(members: Mapping[str, Any], rules: Rules) -> str | None:
+    """Read where a sign-in begins; https also where other addresses may do without."""
+    address = _https(members, START, rules)
+    if address is not None and not address.startswith("https:"):
+        raise refused(START, "must be an https address")
+    return address
+
+
 def _settings(members: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
     """Read what has a column of the same name."""
     found: dict[str, Any] = {"client_name": _text(members, "client_name", LONGEST_NAME) or None}
     for name in ADDRESS_FIELDS:
         found[name] = _https(members, name, rules)
+    found[START] = _start(members, rules)
     for name in ALGORITHM_FIELDS:
         alg = _text(members, name)
         found[name] = None if alg is None else canonical(alg)
@@ -347,11 +355,6 @@ def _extra(members: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
         raise refused("contacts", f"must be texts of at most {LONGEST_TEXT} characters")
     if contacts:
         found["contacts"] = contacts
-    address = _https(members, START, rules)
-    if address is not None:
-        if not address.startswith("https:"):
-            raise refused(START, "must be an https address")
-        found[START] = address
     sector = _https(members, "sector_identifier_uri", rules)
     if sector is not None:
         found["sector_identifier_uri"] = sector

@@ -50,6 +50,8 @@ class Client(Base):
     logo_uri: Mapped[str | None] = mapped_column(String(2000))
     policy_uri: Mapped[str | None] = mapped_column(String(2000))
     tos_uri: Mapped[str | None] = mapped_column(String(2000))
+    initiate_login_uri: Mapped[str | None] = mapped_column(String(2000))
+    """Where a sign-in that somebody else initiates begins (OpenID Connect Core 4)."""
     application_type: Mapped[str] = mapped_column(String(20), default="web")
 
     require_client_secret: Mapped[bool] = mapped_column(default=True)
@@ -338,7 +340,7 @@ class ClientRegistration(Base):
     token_hash: Mapped[Digest]
     """Of the registration access token (RFC 7592 1.2)."""
     extra: Mapped[dict[str, Any]]
-    """Metadata that is kept and answered, such as contacts, software_id, initiate_login_uri."""
+    """Metadata that is kept and answered, such as contacts and software_id."""
     used_at: Mapped[datetime | None]
     """When the client last authenticated, by the minute."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)

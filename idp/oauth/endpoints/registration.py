@@ -24,7 +24,7 @@ CLIENT_PATH = "/connect/register/client"
 # fmt: off
 _AS_STORED = (
     "client_name", "client_uri", "logo_uri", "policy_uri", "tos_uri", "application_type", "jwks",
-    "jwks_uri", "default_acr_values", "default_max_age", *metadata.ALGORITHM_FIELDS,
+    "jwks_uri", metadata.START, "default_acr_values", "default_max_age", *metadata.ALGORITHM_FIELDS,
     *metadata.CERTIFICATE_FIELDS,
 )
 # fmt: on

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.orm import Session
 
 from idp.account import sessions
+from idp.directory.clients import snapshot as clients
 from idp.directory.devices import service as devices
 from idp.directory.devices.service import KnownDevice
 from idp.directory.resources import snapshot as resources
@@ -123,18 +124,19 @@ def of_consents(
             tenant_name=consent.tenant_name,
             allowed_at=consent.created_at,
             scopes=_in_words(session, consent.scopes),
-            start=_start(issuer, consent),
-            start_host=urlsplit(consent.start.uri).netloc if consent.start else "",
+            start=_start(session, issuer, consent),
+            start_host=urlsplit(consent.start or "").netloc,
         )
         for consent in rows
     ]
 
 
-def _start(issuer: Issuer, consent: GivenConsent) -> str | None:
-    """Return the address that opens an application for a sign-in at this issuer, its own."""
-    if consent.start is None or consent.start.issuer_tenant_id != issuer.tenant_id:
+def _start(session: Session, issuer: Issuer, consent: GivenConsent) -> str | None:
+    """Return the address that opens an application, where this issuer signs people in there."""
+    client = clients.find(session, consent.client_id) if consent.start else None
+    if consent.start is None or client is None or not client.is_served_by(issuer):
         return None
-    return with_query(consent.start.uri, {"iss": issuer.url})
+    return with_query(consent.start, {"iss": issuer.url})
 
 
 def _of_session(

@@ -131,6 +131,7 @@ class SettingsForm(EditForm):
 
     settings = (
         *("client_name", "description", "client_uri", "logo_uri", "policy_uri", "tos_uri"),
+        "initiate_login_uri",
         *("application_type", "require_pkce", "require_consent", "allow_remember_consent"),
         *("consent_lifetime", "default_max_age", "require_acr", "device_requires_login"),
         *("token_endpoint_auth_method", "token_endpoint_auth_signing_alg", "jwks", "jwks_uri"),
@@ -150,6 +151,7 @@ class SettingsForm(EditForm):
     logo_uri = _line(_("Logo"))
     policy_uri = _line(_("Privacy policy"))
     tos_uri = _line(_("Terms of service"))
+    initiate_login_uri = _line(_("Address that begins a sign-in"))
     application_type = _choice(
         _("Runs"), {"web": _("in a browser or on a server"), "native": _("on a device")}
     )
