@@ -19,12 +19,13 @@ dev: env ## like run, and start again whenever a file changes
 	@$(DEVELOPMENT) $(BIN)/idp setup
 	@$(DEVELOPMENT) exec $(BIN)/flask --app idp.wsgi:app run --debug --port 8000
 
-test: env ## all tests on SQLite and on PostgreSQL; T=tests/flows runs a part, serially
+test: env ## all tests on SQLite, and on PostgreSQL what differs there; T=tests/flows runs a part, serially
 ifdef T
 	$(BIN)/python -m pytest -n0 $(T)
 else
-	$(BIN)/python -m pytest -q -n4 --dist worksteal
-	$(BIN)/python -m pytest -q -n4 --dist worksteal --database postgresql -m "not no_database"
+	$(BIN)/python -m pytest -q -n4 --dist worksteal --note-statements var/statements
+	$(BIN)/python -m pytest -q -n4 --dist worksteal --database postgresql -m "not no_database" \
+		--by-statements var/statements
 endif
 
 check: env ## format, lint, types, import rules, templates, dependencies, migrations

@@ -51,7 +51,7 @@ from idp.platform.web.routing import Route
 from idp.publishing.codegen import generators
 from idp.runtime import create as create_runtime
 from idp.seeds import seed
-from tests import protocol
+from tests import protocol, repeated
 from tests.delivery import deliver_due
 from tests.servers import LiveServer, Postgres, Valkey, free_port, quick_dir, short_dir
 
@@ -207,6 +207,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="sqlite",
         help="database that the tests use",
     )
+    parser.addoption("--note-statements", type=Path, help="write what each test sent to a file")
+    parser.addoption(
+        "--by-statements", type=Path, help="leave out tests whose statements others send; see there"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -222,12 +226,15 @@ def pytest_configure(config: pytest.Config) -> None:
             os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
         config.stash[_RUN] = Run(short_dir())
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as Ctrl-C does
-        return
-    config.stash[_RUN] = Run(
-        Path(given["run"]),
-        Postgres(Path(given["postgres"])),
-        Valkey(Path(given["valkey"])),
-    )
+    else:
+        config.stash[_RUN] = Run(
+            Path(given["run"]),
+            Postgres(Path(given["postgres"])),
+            Valkey(Path(given["valkey"])),
+        )
+    if config.getoption("--note-statements") is not None:
+        file = config.stash[_RUN].folder / f"{os.getpid()}{repeated.SUFFIX}"
+        config.pluginmanager.register(repeated.Recorder(file))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -250,11 +257,23 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what asks for the other database."""
+    """Leave out what asks for the other database, and what need not be said on this one again."""
     other = "postgresql" if config.getoption("database") == "sqlite" else "sqlite"
     left_out = [item for item in items if item.get_closest_marker(other) is not None]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item.get_closest_marker(other) is None]
+    noted: Path | None = config.getoption("--by-statements")
+    if noted is not None:
+        repeated.deselect(config, items, repeated.gather([noted]))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Put together what the processes of the run noted."""
+    noted: Path | None = session.config.getoption("--note-statements")
+    if noted is not None and not hasattr(session.config, "workerinput"):
+        noted.parent.mkdir(exist_ok=True)
+        files = session.config.stash[_RUN].folder.glob(f"*{repeated.SUFFIX}")
+        noted.write_text("".join(file.read_text() for file in sorted(files)))
 
 
 def pytest_collection_finish() -> None:

@@ -22,7 +22,9 @@ from sqlalchemy.orm import Session
 from idp.config import Settings
 from idp.directory.tenants.models import Tenant
 from idp.platform.notify import service as notify
+from tests import repeated
 from tests.conftest import Message, as_environment
+from tests.repeated import Sent
 from tests.servers import LiveServer, Valkey
 
 ROOT = Path(__file__).parent.parent
@@ -156,3 +158,67 @@ def test_make_alone_lists_every_target() -> None:
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for target in ("run", "dev", "test", "check", "fmt", "migration", "lock"):
         assert f"make {target}" in listed
+
+
+# Which tests run again on the other database.
+
+
+@pytest.mark.no_database
+def test_what_runs_again_sends_every_statement() -> None:
+    functions = {
+        "tests/pages/a.py::broad": Sent(1.0, {1, 2, 3}),
+        "tests/pages/a.py::dear": Sent(9.0, {1, 2, 3}),
+        "tests/pages/a.py::alone": Sent(9.0, {4}),
+        "tests/api/b.py::part": Sent(0.5, {2}),
+        "tests/api/b.py::elsewhere": Sent(2.0, set()),
+        "tests/flows/c.py::protocol": Sent(5.0, {1}),
+    }
+    chosen = repeated.again(functions)
+    assert chosen == {
+        "tests/pages/a.py::broad",
+        "tests/pages/a.py::alone",
+        "tests/api/b.py::elsewhere",
+        "tests/flows/c.py::protocol",
+    }
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (None, "NoneType"),
+        (True, "bool"),
+        (1, "int"),
+        (-(2**31), "large int"),
+        ("a", "str ---"),
+        ("\0", "str +--"),
+        ("\u5f20", "str -+-"),
+        ("a" * 201, "str --+"),
+        (b"a", "bytes"),
+    ],
+)
+def test_values_that_the_databases_may_take_in_other_ways_are_told_apart(
+    value: object, kind: str
+) -> None:
+    assert repeated._kind(value) == kind
+
+
+@pytest.mark.no_database
+def test_a_run_notes_what_its_tests_send(tmp_path: Path) -> None:
+    noted = tmp_path / "notes" / "statements"
+    test = "tests/test_suite_itself.py::test_each_test_has_a_database_of_its_own"
+    others = "tests/test_suite_itself.py::test_sockets_to_other_hosts_are_closed"
+
+    def run(*arguments: str | Path) -> str:
+        command = [sys.executable, "-m", "pytest", "-q", "-n2", *arguments]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    run("--note-statements", noted, test)
+    found = repeated.gather([noted])
+    assert set(found) == {test}
+    assert found[test].seconds > 0
+    assert len(found[test].statements) >= 2
+    # A test that the notes do not know runs.
+    assert "4 passed" in run("--by-statements", noted, test, others)

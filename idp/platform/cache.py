@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from enum import Enum, auto
+from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from sqlalchemy import select
@@ -58,6 +60,8 @@ class ConfigurationCache:
         self._entries: OrderedDict[Hashable, Any] = OrderedDict()
         self._absent: OrderedDict[Hashable, Any] = OrderedDict()
         self._recent: OrderedDict[Hashable, tuple[int, float, Any]] = OrderedDict()
+        self._computing: dict[Hashable, asyncio.Future[Any]] = {}
+        """What a request of the event loop computes, by generation and key."""
         self._lock = threading.Lock()
         self._generation = 0
         self._version = -1
@@ -154,6 +158,26 @@ class ConfigurationCache:
                     shelf.popitem(last=False)
         return value
 
+    async def once(self, key: Hashable, compute: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Return what is computed for a key that several requests of the event loop miss at once.
+
+        The first of them computes it, the others wait: after a change of configuration all would
+        ask the database the same. Who comes after the next change has it computed anew.
+        """
+        mark = (self._generation, key)
+        task = self._computing.get(mark)
+        if task is None:
+            task = asyncio.ensure_future(compute())
+            self._computing[mark] = task
+            task.add_done_callback(partial(self._computed, mark))
+        # Whoever gives up does not stop the others.
+        return cast("T", await asyncio.shield(task))
+
+    def _computed(self, mark: Hashable, task: asyncio.Future[Any]) -> None:
+        del self._computing[mark]
+        if not task.cancelled():
+            task.exception()  # all who waited may have given up, and nobody asks for it
+
     async def recently(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
         """Return a value that was read within the last second, reading it when there is none.
 
@@ -205,14 +229,18 @@ class Lookup(Generic[P, T]):
             # A change that is not committed is for this transaction only.
             return self._compute(session, *arguments)
         cache: ConfigurationCache = session.info["runtime"].cache
-        return cache.get((self._kind, *arguments), lambda: self._compute(session, *arguments))
+        return cache.get(self.key(*arguments), lambda: self._compute(session, *arguments))
 
     def peek(self, cache: ConfigurationCache, *arguments: Any) -> T | Missing:
         """Return the cached result, or MISSING."""
-        found = cache.peek((self._kind, *arguments))
+        found = cache.peek(self.key(*arguments))
         if found is MISSING and not self._may_exist(arguments):
             found = None
         return cast("T | Missing", found)
+
+    def key(self, *arguments: Any) -> Hashable:
+        """Return what the cache knows a result by."""
+        return (self._kind, *arguments)
 
     def _may_exist(self, arguments: tuple[Any, ...]) -> bool:
         """Return whether texts fit the columns that they are compared with."""

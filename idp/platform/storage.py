@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from sqlalchemy.orm import Session
@@ -210,6 +211,14 @@ class LoopStorage(Storage):
         if self._pool is None:
             return await self.in_session(run, query, values)
         return await self._pool.rows(query, values, self._budget)
+
+    async def look_up(self, lookup: Lookup[..., T], *arguments: Any) -> T:
+        """Return the result of a look-up; what several requests miss is computed once."""
+        found = self.known(lookup, *arguments)
+        if found is not MISSING:
+            return found
+        compute = partial(self.in_session, lookup, *arguments)
+        return await self.runtime.cache.once(lookup.key(*arguments), compute)
 
     async def write(self, change: AtomicWrite, values: Mapping[str, Any]) -> int | None:
         """Carry out a change and return the id of its row; None: it hit no row."""

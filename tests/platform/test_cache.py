@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -117,6 +118,51 @@ def test_what_was_read_before_a_change_is_not_kept_after_it() -> None:
     thread.join()
     assert got == ["old"]
     assert cache.get("a", lambda: "new") == "new"
+
+
+@pytest.mark.no_database
+def test_what_many_miss_at_once_is_computed_once() -> None:
+    cache, computed = ConfigurationCache(), 0
+
+    async def compute() -> int:
+        nonlocal computed
+        computed += 1
+        number = computed
+        await asyncio.sleep(0)
+        return number
+
+    async def main() -> None:
+        first = [asyncio.ensure_future(cache.once("key", compute)) for _ in range(50)]
+        given_up = first.pop(0)
+        for _ in range(2):
+            await asyncio.sleep(0)
+        given_up.cancel()
+        cache.clear()  # a change: those that come now must not be given what was read before it
+        later = [cache.once("key", compute) for _ in range(50)]
+        assert set(await asyncio.gather(*first)) == {1}
+        assert set(await asyncio.gather(*later)) == {2}
+        assert cache._computing == {}
+
+    coroutines.run(main())
+
+
+@pytest.mark.no_database
+def test_all_who_wait_hear_of_a_failure_and_the_next_one_tries_again() -> None:
+    cache, tries = ConfigurationCache(), 0
+
+    async def fail() -> None:
+        nonlocal tries
+        tries += 1
+        raise Unavailable
+
+    async def main() -> None:
+        for _ in range(2):
+            calls = [cache.once("key", fail) for _ in range(3)]
+            found = await asyncio.gather(*calls, return_exceptions=True)
+            assert [type(each) for each in found] == [Unavailable] * 3
+
+    coroutines.run(main())
+    assert tries == 2
 
 
 def test_a_change_of_another_worker_is_seen_at_the_next_poll(
