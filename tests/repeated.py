@@ -99,9 +99,9 @@ class Recorder:
         self._file.close()
 
     def _note(self, *about: Any) -> None:
-        _, _, statement, values, _, is_many = about
-        row = values[0] if is_many and values else values
-        kinds = sorted({_kind(value) for value in (row if isinstance(row, tuple) else ())})
+        _, _, statement, values, *_ = about
+        row = values[0] if isinstance(values, list) and values else values
+        kinds = sorted({_kind(value) for value in (row.values() if isinstance(row, dict) else row)})
         text = f"{_LISTED.sub('(?)', statement)} {' '.join(kinds)}"
         self._sent.add(zlib.crc32(text.encode()))
 

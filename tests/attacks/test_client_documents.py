@@ -129,7 +129,7 @@ def test_a_flood_of_documents_leaves_registered_clients_alone(runtime, session, 
     protocol.register(session, "web")
     ids = [f"https://client.example/{number}" for number in range(500)]
     for url in ids:
-        publisher.put(document(url), seconds=0.3)
+        publisher.put(document(url), seconds=2)
 
     async def find(threads, client_id):
         try:
