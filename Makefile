@@ -23,9 +23,9 @@ test: env ## all tests on SQLite, and on PostgreSQL what differs there; T=tests/
 ifdef T
 	$(BIN)/python -m pytest -n0 $(T)
 else
-	$(BIN)/python -m pytest -q -n4 --dist worksteal --note-statements var/statements
+	$(BIN)/python -m pytest -q -n4 --dist worksteal --note-statements=var/statements
 	$(BIN)/python -m pytest -q -n4 --dist worksteal --database postgresql -m "not no_database" \
-		--by-statements var/statements
+		--by-statements=var/statements
 endif
 
 check: env ## format, lint, types, import rules, templates, dependencies, migrations

@@ -146,8 +146,11 @@ def test_a_frozen_database_is_waited_for_within_bounds(alone: tuple[Postgres, Si
     cookie = site.cookie(person)
     page = {**cookie, "Accept": "text/html"}
     administrator, operation = administration(site), f"/api/Client/{visitors.app.row_id}"
+    keys_path = "/.well-known/openid-configuration/jwks"
     with visitors.refreshing(), ThreadPoolExecutor() as pool:
-        time.sleep(0.5)
+        time.sleep(1.5)  # both workers have looked for changes since the clients were made
+        for _ in range(30):  # and both know the keys
+            assert site.ask("GET", keys_path).status == 200
         server.freeze()
         try:
             asked = {
@@ -164,7 +167,7 @@ def test_a_frozen_database_is_waited_for_within_bounds(alone: tuple[Postgres, Si
             }
             found = {name: task.result() for name, task in asked.items()}
             # What needs no database is answered from memory.
-            keys = timed(lambda: site.ask("GET", "/.well-known/openid-configuration/jwks").status)
+            keys = timed(lambda: site.ask("GET", keys_path).status)
             again = timed(lambda: site.refresh(visitors.app, visitors.tokens[0]).status)
         finally:
             server.thaw()
