@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session, aliased
 
 from idp.directory import levels
 from idp.directory.clients.snapshot import ClientView
+from idp.directory.factors import service as factors
 from idp.directory.policies import snapshot as policies
 from idp.directory.policies.models import Policy, RolePolicy
 from idp.directory.policies.rules import NOTHING, Required
@@ -319,6 +320,7 @@ _ACR = case(
         and_(
             BrowserSession.trusted_until > bindparam("now"),
             BrowserSession.auth_time > bindparam("trusted_after"),
+            factors.condition_columns(BrowserSession.user_id)[0],  # who has none is not spared
         ),
         bindparam("acr_of_trusted", type_=String),
     ),
