@@ -8,13 +8,12 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _
 from wtforms import FileField, PasswordField, SelectField, StringField, TextAreaField
-from wtforms.validators import EqualTo, InputRequired, Length, Regexp
+from wtforms.validators import EqualTo, InputRequired, Length
 
-from idp.directory.users.names import EMAIL_LENGTH, USERNAME_LENGTH
 from idp.directory.users.profile import LONGEST_ADDRESS
 from idp.pages.form import Form
 from idp.pages.language import LANGUAGES
-from idp.pages.signin.forms import LONGEST_PASSWORD
+from idp.pages.signin.forms import LONGEST_PASSWORD, email_field, mobile_field
 
 
 def _current_password() -> PasswordField:
@@ -109,42 +108,15 @@ class PictureForm(Form):
 class NewEmailForm(Form):
     """The new e-mail address, and the password."""
 
-    address = StringField(
-        _("New e-mail address"),
-        [
-            InputRequired(_("Enter your e-mail address.")),
-            Length(max=min(EMAIL_LENGTH, USERNAME_LENGTH), message=_("This is too long.")),
-        ],
-        render_kw={"type": "email", "autocomplete": "email", "spellcheck": "false"},
-    )
+    address = email_field(_("New e-mail address"))
     current = _current_password()
 
 
 class NewMobileForm(Form):
     """The new mobile number, and the password."""
 
-    address = StringField(
-        _("New mobile number"),
-        [
-            InputRequired(_("Enter your mobile number.")),
-            Length(max=40, message=_("This is too long.")),
-        ],
-        render_kw={"type": "tel", "autocomplete": "tel"},
-    )
+    address = mobile_field(_("New mobile number"))
     current = _current_password()
-
-
-class CodeForm(Form):
-    """The code sent to a new address."""
-
-    code = StringField(
-        _("Code"),
-        [
-            InputRequired(_("Enter the code.")),
-            Regexp(r"\A\s*[0-9]{6}\s*\Z", message=_("Enter the six-digit code.")),
-        ],
-        render_kw={"autocomplete": "one-time-code", "inputmode": "numeric", "spellcheck": "false"},
-    )
 
 
 def _with_current(current: str | None, choices: list[tuple[str, str]]) -> list[tuple[str, Any]]:

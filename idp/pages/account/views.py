@@ -24,7 +24,6 @@ from idp.pages import brand, device, return_path
 from idp.pages.account import lines
 from idp.pages.account.forms import (
     ChangePasswordForm,
-    CodeForm,
     NewEmailForm,
     NewMobileForm,
     PictureForm,
@@ -34,6 +33,7 @@ from idp.pages.language import LANGUAGES
 from idp.pages.language import current as current_language
 from idp.pages.messages import reasons, retry_message, translate
 from idp.pages.password_hint import hint
+from idp.pages.signin.forms import AddressCodeForm
 from idp.pages.visitor import ask_for_second_factor, ask_to_sign_in, current_visitor
 from idp.platform import clock
 from idp.platform.errors import BadRequest, Busy, Conflict, TooManyRequests
@@ -228,7 +228,7 @@ def show_code(visitor: Visitor, kind: str) -> Response:
     address = _pending_address(visitor, kind)
     if address is None:
         return redirect(f"/account/{kind}", 303)
-    return page("code", visitor, kind=kind, form=CodeForm(), address=address)
+    return page("code", visitor, kind=kind, form=AddressCodeForm(), address=address)
 
 
 @blueprint.post(f"{ADDRESS}/code")
@@ -239,7 +239,7 @@ def change_address(visitor: Visitor, kind: str) -> Response:
     address = _pending_address(visitor, kind)
     if address is None:
         return redirect(f"/account/{kind}", 303)
-    form = CodeForm()
+    form = AddressCodeForm()
     if not form.validate():
         return page("code", visitor, 400, kind=kind, form=form, address=address)
     new = NewAddress(CHANNELS[kind], address, code=(form.code.data or "").strip())

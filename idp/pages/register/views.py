@@ -20,8 +20,9 @@ from idp.pages.messages import reasons, retry_message, send_refusal, translate
 from idp.pages.password_hint import hint
 from idp.pages.pending import find_live_authorization, go_on
 from idp.pages.register import progress
-from idp.pages.register.forms import AccountForm, CodeForm, EmailForm, MobileForm
+from idp.pages.register.forms import AccountForm
 from idp.pages.register.progress import Progress
+from idp.pages.signin.forms import AddressCodeForm, EmailForm, MobileForm
 from idp.pages.visitor import session_cookie
 from idp.platform.errors import BadRequest, Busy, Conflict, NotFound, TooManyRequests
 from idp.platform.web.csrf import for_anyone
@@ -88,7 +89,7 @@ def show_code(kind: str) -> Response:
     state = progress.load()
     if not _may_prove(state, kind):
         return _redirect_next(state)
-    return _code_page(CodeForm(), state, kind)
+    return _code_page(AddressCodeForm(), state, kind)
 
 
 @blueprint.post(f"{ADDRESS}/code")
@@ -98,7 +99,7 @@ def prove(kind: str) -> Response:
     state = progress.load()
     if not _may_prove(state, kind):
         return _redirect_next(state)
-    form = CodeForm()
+    form = AddressCodeForm()
     if not form.validate():
         return _code_page(form, state, kind, 400)
     code = (form.code.data or "").strip()
@@ -125,7 +126,7 @@ def send_again(kind: str) -> Response:
     state = progress.load()
     if not _may_prove(state, kind):
         return _redirect_next(state)
-    form = CodeForm(formdata=None)
+    form = AddressCodeForm(formdata=None)
     refused = _send(form, kind, state.addresses[kind], again=True)
     if refused is not None:
         return _code_page(form, state, kind, *refused)
@@ -259,7 +260,7 @@ def _redirect(path: str, **query: str) -> Response:
 
 
 def _code_page(
-    form: CodeForm,
+    form: AddressCodeForm,
     state: Progress,
     kind: str,
     status: int = 200,

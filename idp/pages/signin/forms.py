@@ -1,6 +1,8 @@
-"""The sign-in form."""
+"""The forms of a sign-in; other pages ask for passwords and addresses by them too."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from flask_babel import lazy_gettext as _
 from wtforms import BooleanField, PasswordField, StringField
@@ -62,11 +64,10 @@ class NewPasswordForm(Form):
     )
 
 
-class EmailForm(Form):
-    """An e-mail address to confirm."""
-
-    address = StringField(
-        _("E-mail address"),
+def email_field(label: Any) -> StringField:
+    """Return a field for an e-mail address of a person."""
+    return StringField(
+        label,
         [
             InputRequired(_("Enter your e-mail address.")),
             Length(max=min(EMAIL_LENGTH, USERNAME_LENGTH), message=_("This is too long.")),
@@ -75,17 +76,28 @@ class EmailForm(Form):
     )
 
 
-class MobileForm(Form):
-    """A mobile number to confirm."""
-
-    address = StringField(
-        _("Mobile number"),
+def mobile_field(label: Any) -> StringField:
+    """Return a field for a mobile number of a person."""
+    return StringField(
+        label,
         [
             InputRequired(_("Enter your mobile number.")),
             Length(max=40, message=_("This is too long.")),
         ],
         render_kw={"type": "tel", "autocomplete": "tel"},
     )
+
+
+class EmailForm(Form):
+    """An e-mail address to confirm."""
+
+    address = email_field(_("E-mail address"))
+
+
+class MobileForm(Form):
+    """A mobile number to confirm."""
+
+    address = mobile_field(_("Mobile number"))
 
 
 class AddressCodeForm(Form):
