@@ -23,8 +23,9 @@ from idp.platform.integers import INT64_MAX
 from idp.platform.sessions.models import BrowserSession
 
 MOST_ENDED = 500
-MOST_COUNTED = 10_000
 """Sessions or grants that one call ends; the caller sees how many remain."""
+MOST_COUNTED = 10_000
+"""Sessions or grants that are counted, at most."""
 
 
 def sessions_query(session: Session, actor: Actor) -> Select[BrowserSession]:

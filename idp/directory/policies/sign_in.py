@@ -39,6 +39,11 @@ def _tenant_of(session: Session, issuer: Issuer, user_id: int, client_id: str | 
     return own[0].id if len(own) == 1 else issuer.tenant_id
 
 
+def of_issuer(session: Session, issuer: Issuer) -> Required:
+    """Return what is required at the sign-in page, where nobody is known yet; cached."""
+    return snapshot.own(session, issuer.tenant_id) or snapshot.floor(session)
+
+
 def unconfirmed(session: Session, required: Required, user: User) -> tuple[str, ...]:
     """Return which addresses a person must confirm before they go on.
 
@@ -59,11 +64,6 @@ def unconfirmed(session: Session, required: Required, user: User) -> tuple[str, 
 def lifetime_of(session: Session, user_id: int) -> Lifetime:
     """Return how long sessions of a person last: a session opens all of their organisations."""
     return lifetime_of_required(snapshot.of_user(session, user_id))
-
-
-def of_issuer(session: Session, issuer: Issuer) -> Required:
-    """Return what is required at the sign-in page, where nobody is known yet; cached."""
-    return snapshot.own(session, issuer.tenant_id) or snapshot.floor(session)
 
 
 def lifetime_of_required(required: Required) -> Lifetime:

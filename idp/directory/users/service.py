@@ -174,8 +174,8 @@ def list(
     """Return a page of accounts that are not deleted, by id.
 
     `search` is part of a user name, e-mail address or mobile number, or among many people what one
-    of these begins with. `role` is the code of a role
-    of the tenant; without a tenant, of the platform.
+    of these begins with. `role` is the code of a role of the tenant; without a tenant, of the
+    platform.
     """
     query = select(User).where(User.deleted_at.is_(None), User.id > after_id).order_by(User.id)
     if search:
