@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import quote
 
 from cryptography import x509
@@ -22,6 +23,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from idp.platform.web.certificates import thumbprint
 
 DN = "CN=client,O=Example Bank,C=DE"
+FORMS = (
+    *("rfc9440", "caddy", "nginx", "haproxy", "envoy", "traefik"),
+    *("header:X-Own:der", "header:X-Own:pem", "header:X-Own:urlpem"),
+)
+"""Forms in which proxies pass certificates on."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,12 @@ class Authority:
 
     def __init__(self, name: str = "CN=Authority") -> None:
         self.certificate = self_signed(name, is_authority=True)
+
+    def written(self, folder: Path) -> str:
+        """Write its certificate to a file, for the setting `client_ca`; return the path."""
+        path = folder / "authorities.pem"
+        path.write_text(self.certificate.pem)
+        return str(path)
 
     def issue(
         self, dn: str = DN, *, alternatives: Sequence[x509.GeneralName] = (), **times: timedelta

@@ -175,6 +175,12 @@ def make_settings(folder: Path, **fields: Any) -> Settings:
     )
 
 
+def changed(settings: Settings, **fields: Any) -> Settings:
+    """Return settings with other values for some fields, which are checked as all are."""
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    return type(settings)(**{**given, **fields})
+
+
 def as_environment(settings: Settings) -> dict[str, str]:
     """Write settings as the variables that give them to another process."""
     variables = {}
@@ -634,8 +640,7 @@ def live_server(
         port = port or free_port()
         if workers > 1 and not settings.redis_url:
             fields.setdefault("redis_url", request.getfixturevalue("valkey_url"))
-        given = {name: getattr(settings, name) for name in settings.model_fields_set}
-        served = Settings(**{**given, "public_url": f"http://{host}:{port}", **fields})
+        served = changed(settings, **{"public_url": f"http://{host}:{port}", **fields})
         server = LiveServer.start(
             as_environment(served),
             port=port,

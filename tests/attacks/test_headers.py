@@ -22,7 +22,7 @@ import pytest
 
 import idp
 from tests import protocol
-from tests.conftest import as_environment
+from tests.conftest import as_environment, changed
 from tests.protocol import add_api, add_person, register, register_machine
 from tests.servers import LiveServer, free_port
 
@@ -300,10 +300,7 @@ def test_a_hidden_visitor_is_not_counted_as_the_proxy(live_server, session):
 def test_gunicorn_follows_the_same_rules(settings, session, tmp_path):
     user, port = add_person(session), free_port()
     session.commit()
-    given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    served = type(settings)(
-        **{**given, "public_url": f"http://127.0.0.1:{port}", "trusted_proxies": "127.0.0.1"}
-    )
+    served = changed(settings, public_url=f"http://127.0.0.1:{port}", trusted_proxies="127.0.0.1")
     log = tmp_path / "gunicorn.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

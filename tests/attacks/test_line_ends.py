@@ -11,16 +11,12 @@ from urllib.parse import quote
 
 import pytest
 
-from idp.config import Settings
 from idp.platform.web import certificates
-from tests.certificates import DN, Authority
+from tests.certificates import DN, FORMS, Authority
+from tests.conftest import changed
 from tests.protocol import add_api, register_machine
 
 TOKEN = "/connect/token"
-FORMS = (
-    *("rfc9440", "caddy", "nginx", "haproxy", "envoy", "traefik"),
-    *("header:X-Own:der", "header:X-Own:pem", "header:X-Own:urlpem"),
-)
 WITH_LINES = {"nginx", "envoy", "header:X-Own:pem", "header:X-Own:urlpem"}
 """Forms in which a certificate has lines."""
 ENDS = {
@@ -44,10 +40,7 @@ def authority():
 @pytest.fixture
 def settings(settings, authority, tmp_path):
     """Trust an authority."""
-    path = tmp_path / "authorities.pem"
-    path.write_text(authority.certificate.pem)
-    given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    return Settings(**{**given, "client_ca": str(path)})
+    return changed(settings, client_ca=authority.written(tmp_path))
 
 
 @pytest.fixture

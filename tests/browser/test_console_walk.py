@@ -11,12 +11,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import select
 
-from idp.config import Settings
 from idp.directory.clients.models import Client
 from idp.directory.users import service as users
 from idp.pages.console.screens import SCREENS, Where
 from tests import protocol
-from tests.conftest import as_environment
+from tests.conftest import as_environment, changed
 from tests.demo import Demo
 from tests.demo import demo as demo
 from tests.demo import new_database_url as new_database_url
@@ -61,8 +60,7 @@ class Served:
 def served(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Serve the demo."""
     port = free_port()
-    given = {name: getattr(demo.settings, name) for name in demo.settings.model_fields_set}
-    settings = Settings(**{**given, "public_url": f"http://127.0.0.1:{port}"})
+    settings = changed(demo.settings, public_url=f"http://127.0.0.1:{port}")
     log = tmp_path_factory.mktemp("served") / "server.log"
     server = LiveServer.start(as_environment(settings), port=port, log=log, command=None)
     yield Served(demo, server.url)

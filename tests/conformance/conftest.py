@@ -46,10 +46,8 @@ def provider(
 ) -> Iterator[Provider]:
     """Run a provider behind a proxy that passes certificates of clients on."""
     folder = tmp_path_factory.mktemp("provider")
-    path = folder / "authorities.pem"
-    path.write_text(authority.certificate.pem)
     proxy = {"trusted_proxies": "127.0.0.1", "client_certificate": "rfc9440"}
-    hosts = {"client_ca": str(path), "mtls_prefix": "mtls."}
+    hosts = {"client_ca": authority.written(folder), "mtls_prefix": "mtls."}
     with running(provider_database, folder, **proxy, **hosts) as provider:
         yield provider
 

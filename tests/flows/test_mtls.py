@@ -8,19 +8,15 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from idp.config import Settings
 from idp.platform.errors import Problem
 from tests import protocol
-from tests.certificates import DN, Authority, ip_name, self_signed
+from tests.certificates import DN, FORMS, Authority, ip_name, self_signed
 from tests.client_keys import ClientKey
+from tests.conftest import changed
 from tests.protocol import App, add_api, add_person, register, register_machine
 from tests.provers import Prover
 
 TOKEN, USERINFO = "/connect/token", "/connect/userinfo"
-FORMS = (
-    *("rfc9440", "caddy", "nginx", "haproxy", "envoy", "traefik"),
-    *("header:X-Own:der", "header:X-Own:pem", "header:X-Own:urlpem"),
-)
 
 pytestmark = pytest.mark.settings(trusted_proxies="127.0.0.1", client_certificate="rfc9440")
 
@@ -33,10 +29,7 @@ def authority():
 @pytest.fixture
 def settings(settings, authority, tmp_path):
     """Trust an authority."""
-    path = tmp_path / "authorities.pem"
-    path.write_text(authority.certificate.pem)
-    given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    return Settings(**{**given, "client_ca": str(path)})
+    return changed(settings, client_ca=authority.written(tmp_path))
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ import pytest
 from sqlalchemy import select
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from idp.config import Settings
 from idp.directory.actor import OPERATOR
 from idp.directory.clients import service as clients
 from idp.directory.resources import service as resources
@@ -30,6 +29,7 @@ from idp.publishing.gateway.reasons import NotPublished, Reason
 from idp.publishing.gateway.state import Difference, Drift
 from tests import protocol
 from tests.certificates import self_signed
+from tests.conftest import changed
 from tests.delivery import deliver_due
 from tests.gateway import caddy as servers
 from tests.gateway.sites import description
@@ -54,12 +54,11 @@ def caddy(tmp_path_factory):
 @pytest.fixture
 def settings(settings, caddy, request):
     """Publish through Caddy, which asks a server of this test's application."""
-    given = {name: getattr(settings, name) for name in settings.model_fields_set}
     request.node.verify_server = server = make_server(
         "127.0.0.1", 0, lambda *_: [], threaded=True, request_handler=_Quiet
     )
     verify = f"http://127.0.0.1:{server.server_port}"
-    yield Settings(**{**given, "gateway": f"{caddy.setting}&verify={verify}"})
+    yield changed(settings, gateway=f"{caddy.setting}&verify={verify}")
     server.server_close()
 
 

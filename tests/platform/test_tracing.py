@@ -29,7 +29,7 @@ from idp.platform.storage import TracedLoopStorage
 from idp.platform.tracing import read_traceparent
 from idp.platform.web.requests import Entrance
 from tests import coroutines, protocol
-from tests.conftest import as_environment
+from tests.conftest import as_environment, changed
 from tests.delivery import deliver_due
 from tests.servers import LiveServer, free_port
 
@@ -321,19 +321,14 @@ def test_the_extra_is_named_where_it_is_missing(monkeypatch) -> None:
 
 def test_server_and_worker_send_their_spans(collector, settings, tmp_path, session) -> None:
     port = free_port()
-    given = settings.model_copy(
-        update={
-            "otlp_url": collector.url,
-            "trace_ratio": 1.0,
-            "public_url": f"http://127.0.0.1:{port}",
-        }
+    served = changed(
+        settings,
+        otlp_url=collector.url,
+        trace_ratio=1.0,
+        public_url=f"http://127.0.0.1:{port}",
     )
-    fields = {name: getattr(given, name) for name in settings.model_fields_set}
-    fields |= {name: getattr(given, name) for name in ("otlp_url", "trace_ratio", "public_url")}
     machine = protocol.register(session)
-    server = LiveServer.start(
-        as_environment(Settings(**fields)), port=port, log=tmp_path / "log", arguments=()
-    )
+    server = LiveServer.start(as_environment(served), port=port, log=tmp_path / "log", arguments=())
     try:
         form = {"grant_type": "authorization_code", "code": "x", **machine.post}
         with pytest.raises(urllib.error.HTTPError) as refused:

@@ -25,7 +25,7 @@ from idp.cli import main
 from idp.early_app import EXTENSION, create_front
 from idp.platform import metrics
 from idp.server import process as processes
-from tests.conftest import SECRET_KEY, as_environment, make_settings
+from tests.conftest import SECRET_KEY, as_environment, changed, make_settings
 from tests.nursery import COMMAND
 from tests.servers import LiveServer, free_port
 
@@ -289,8 +289,7 @@ def test_an_empty_database_is_not_ready(tmp_path):
 
 
 def test_keys_that_do_not_open_are_not_ready(settings):
-    given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    app = create_app(type(settings)(**{**given, "secret_key": secrets.token_urlsafe(32)}))
+    app = create_app(changed(settings, secret_key=secrets.token_urlsafe(32)))
     answer = app.test_client().get("/readyz")
     assert answer.status_code == 503
     assert answer.get_json()["checks"] == {"database": "up", "schema": "up", "keys": "down"}
@@ -299,8 +298,7 @@ def test_keys_that_do_not_open_are_not_ready(settings):
 
 def test_a_name_may_be_listened_on(settings, tmp_path):
     port = free_port()
-    given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    served = type(settings)(**{**given, "public_url": f"http://127.0.0.1:{port}"})
+    served = changed(settings, public_url=f"http://127.0.0.1:{port}")
     arguments = ("--no-worker", "--listen", f"localhost:{port}")
     server = LiveServer.start(
         as_environment(served), port=port, log=tmp_path / "log", arguments=arguments
@@ -320,8 +318,7 @@ def test_names_of_listeners_are_resolved():
 def test_gunicorn_serves_the_same_application(settings, tmp_path):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    variables = as_environment(type(settings)(**{**given, "public_url": url}))
+    variables = as_environment(changed(settings, public_url=url))
     with (tmp_path / "gunicorn.log").open("wb") as output:
         process = subprocess.Popen(
             [
