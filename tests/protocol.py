@@ -16,12 +16,15 @@ from argon2 import PasswordHasher
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from idp.directory.actor import OPERATOR
 from idp.directory.clients import service as clients
 from idp.directory.clients.service import NewClient
 from idp.directory.factors import passkeys, totp
 from idp.directory.factors import service as factors
 from idp.directory.factors.models import Totp
 from idp.directory.factors.passkeys import Claim
+from idp.directory.policies import management as policies
+from idp.directory.policies.rules import PolicySpec
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource, ApiScope
 from idp.directory.resources.service import NewApi, NewScope
@@ -245,6 +248,12 @@ def add_role(
     session.add(UserRole(user_id=user.id, role_id=role.id))
     session.commit()
     return role
+
+
+def require(session: Session, tenant_id: int, **values: Any) -> None:
+    """Set the policy of a tenant, as an operator would."""
+    policies.replace(session, OPERATOR, tenant_id, PolicySpec(**values))
+    session.commit()
 
 
 def grant_directly(

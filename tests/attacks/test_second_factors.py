@@ -11,9 +11,6 @@ import re
 import pytest
 
 from idp.api.userservice.codes import Code
-from idp.directory.actor import OPERATOR
-from idp.directory.policies import management
-from idp.directory.policies.rules import PolicySpec
 from tests import protocol
 from tests.api import userservice
 from tests.pages.browsing import HTML, submit
@@ -27,6 +24,7 @@ from tests.protocol import (
     payload,
     refresh,
     register,
+    require,
 )
 
 RIGHT = {"login": "ann", "password": PASSWORD}
@@ -87,8 +85,7 @@ def test_a_grant_keeps_its_level_and_gets_no_other_when_that_of_the_session_ends
     client, session, ann, clock
 ):
     # Attack 79
-    management.replace(session, OPERATOR, 1, PolicySpec(level_minutes=5))
-    session.commit()
+    require(session, 1, level_minutes=5)
     secret = add_authenticator(session, ann)
     app = register(session, default_acr_values=["mfa"])
     submit(client, "/login", RIGHT)

@@ -19,9 +19,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from idp.directory.actor import OPERATOR, Actor
-from idp.directory.policies import management as policies
-from idp.directory.policies.rules import PolicySpec
+from idp.directory.actor import Actor
 from idp.directory.resources import service as resources
 from idp.directory.resources.service import NewApi, NewScope
 from idp.platform.onetime import service as onetime
@@ -37,6 +35,7 @@ from tests.protocol import (
     app_code,
     authorization_parameters,
     register,
+    require,
 )
 from tests.servers import LiveServer, free_port
 
@@ -351,8 +350,7 @@ def test_a_second_factor_is_set_up_and_asked_for(chromium, house, session, langu
     assert "code=" in sent.value.url
 
     # A policy has the name asked for first, and wants a number that is confirmed.
-    policies.replace(session, OPERATOR, 1, PolicySpec(identifier_first=True, verify=["mobile"]))
-    session.commit()
+    require(session, 1, identifier_first=True, verify=["mobile"])
     context.clear_cookies()
     end = time.monotonic() + 20
     while page.goto(f"{server.url}/login") and page.locator("#password").count():

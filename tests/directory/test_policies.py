@@ -16,7 +16,6 @@ from idp.directory.policies.rules import (
     COLUMNS,
     COMBINED,
     EXEMPT,
-    PolicySpec,
     Required,
     RolePolicySpec,
 )
@@ -30,6 +29,7 @@ from idp.directory.users.service import NewUser
 from idp.platform.errors import BadRequest
 from tests import protocol
 from tests.api import center
+from tests.protocol import require
 
 PLATFORM = 1
 FIRST, SECOND, THIRD = "first correct horse", "second correct horse", "third correct horse"
@@ -45,11 +45,6 @@ def acme(session: Session) -> int:
 @pytest.fixture
 def ann(session: Session, acme: int) -> User:
     return protocol.add_person(session, "ann", tenant_ids=(acme,))
-
-
-def require(session: Session, tenant_id: int, **values: object) -> None:
-    management.replace(session, OPERATOR, tenant_id, PolicySpec(**values))
-    session.commit()
 
 
 def refusal(session: Session, user: User, password: str, **options: bool) -> str:

@@ -13,7 +13,7 @@ from idp.directory.factors import enrolment, recovery
 from idp.directory.factors.models import Totp
 from idp.directory.policies import management
 from idp.directory.policies.models import Policy
-from idp.directory.policies.rules import PolicySpec, RolePolicySpec
+from idp.directory.policies.rules import RolePolicySpec
 from idp.directory.roles.models import UserRole
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership, Tenant
@@ -43,6 +43,7 @@ from tests.protocol import (
     authorize,
     obtain,
     register,
+    require,
     returned,
 )
 
@@ -65,11 +66,6 @@ def ann(session, acme):
 @pytest.fixture
 def web(session):
     return register(session)
-
-
-def require(session, tenant_id, **values):
-    management.replace(session, OPERATOR, tenant_id, PolicySpec(**values))
-    session.commit()
 
 
 def require_of_role(session, role, tenant_id=PLATFORM, **values):

@@ -8,10 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from idp.directory.actor import OPERATOR
 from idp.directory.authentication.attempts import TRIES
-from idp.directory.policies import management
-from idp.directory.policies.rules import PolicySpec
 from idp.directory.users import passwords
 from idp.oauth.models import Grant
 from idp.platform import clock as wall
@@ -21,6 +18,7 @@ from idp.platform.sessions import service as sessions
 from idp.platform.sessions.models import BrowserSession
 from tests import protocol
 from tests.pages.browsing import HTML, events, goes_on, page_of_flow, readable, send, submit
+from tests.pages.browsing import code as code
 from tests.protocol import (
     PASSWORD,
     add_authenticator,
@@ -29,6 +27,7 @@ from tests.protocol import (
     authorize,
     obtain,
     register,
+    require,
 )
 
 PLATFORM = 1
@@ -49,11 +48,6 @@ def acme(session):
 @pytest.fixture
 def ann(session, acme):
     return add_person(session, "ann", tenant_ids=(acme,), email=ADDRESS)
-
-
-def require(session, tenant_id, **values):
-    management.replace(session, OPERATOR, tenant_id, PolicySpec(**values))
-    session.commit()
 
 
 def rows_of(session):
@@ -298,17 +292,6 @@ def test_without_such_a_policy_a_password_is_missing(client, session, ann, acme)
 
 
 # Confirmed addresses
-
-
-@pytest.fixture
-def code(outbox):
-    """Read the last code that was sent by mail or by text message."""
-
-    def read(way="mail"):
-        texts = [mail.text for mail in outbox() if ("@" in mail.to) is (way == "mail")]
-        return re.search(r"\b\d{6}\b", texts[-1])[0]
-
-    return read
 
 
 def ask(browser, address=ADDRESS):

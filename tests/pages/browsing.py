@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from html import unescape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
     from idp.platform.runtime import Runtime
-    from tests.conftest import IssuerClient
+    from tests.conftest import IssuerClient, Message
 
 _TOKEN = re.compile(r'name="csrf_token"\s+value="([^"]+)"')
 _SHIFTING = re.compile(r'value="[^"]{60,}"|Request [0-9a-f]+')
@@ -82,6 +83,20 @@ def crowd() -> Iterator[None]:
         for _ in range(passwords.CONCURRENT_HASHES + passwords.QUEUED_HASHES):
             stack.enter_context(passwords._admitted)
         yield
+
+
+@pytest.fixture
+def code(outbox: Callable[[], list[Message]]) -> Callable[..., str]:
+    """Read the last code that was sent by mail or by text message."""
+
+    def read(way: str = "mail") -> str:
+        is_mail = way in {"mail", "email"}
+        texts = [message.text for message in outbox() if ("@" in message.to) is is_mail]
+        found = re.search(r"\b\d{6}\b", texts[-1])
+        assert found, texts[-1]
+        return found[0]
+
+    return read
 
 
 def events(session: Session, tag: Tag) -> list[AuditEvent]:

@@ -19,6 +19,7 @@ from idp.platform.errors import Conflict
 from idp.platform.runtime import of as runtime_of
 from tests import protocol
 from tests.pages.browsing import HTML, crowd, csrf_token, page_of_flow, readable, send, submit
+from tests.pages.browsing import code as code
 
 MOBILE, EMAIL = "13800138000", "ben@app.example"
 PASSWORD = "tall-birch-window-8"
@@ -30,17 +31,6 @@ STEPS = [
     "/register/email/code",
     "/register/account",
 ]
-
-
-@pytest.fixture
-def code(outbox):
-    """Read the last code that was sent by mail or by text message."""
-
-    def read(kind):
-        texts = [mail.text for mail in outbox() if ("@" in mail.to) is (kind == "email")]
-        return re.search(r"\b\d{6}\b", texts[-1])[0]
-
-    return read
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from idp.platform.jobs.models import OutboxMessage
 from idp.platform.sessions.models import BrowserSession
 from tests import protocol
 from tests.pages.browsing import HTML, events, goes_on, readable, send, submit
+from tests.pages.browsing import code as code
 from tests.protocol import (
     PASSWORD,
     add_authenticator,
@@ -69,17 +70,6 @@ def ann(session):
         mobile=NUMBER,
         mobile_verified=True,
     )
-
-
-@pytest.fixture
-def code(outbox):
-    """Read the last code that was sent by mail or by text message."""
-
-    def read(way="mail"):
-        texts = [mail.text for mail in outbox() if ("@" in mail.to) is (way == "mail")]
-        return re.search(r"\b\d{6}\b", texts[-1])[0]
-
-    return read
 
 
 def wrong(code):

@@ -5,17 +5,14 @@ from __future__ import annotations
 import pytest
 
 from idp.api.userservice.codes import Code
-from idp.directory.actor import OPERATOR
 from idp.directory.clients import service as clients
 from idp.directory.factors import enrolment
-from idp.directory.policies import management as policies
 from idp.directory.policies.models import Policy
-from idp.directory.policies.rules import PolicySpec
 from idp.directory.users import passwords
 from idp.platform.audit.tags import Tag
 from tests.api import userservice
 from tests.pages.browsing import events
-from tests.protocol import PASSWORD, add_authenticator, add_person
+from tests.protocol import PASSWORD, add_authenticator, add_person, require
 
 RIGHT = {"authenticationType": "PASSWORD", "principal": "ann", "certificate": PASSWORD}
 WRONG = {**RIGHT, "certificate": "not the password"}
@@ -91,10 +88,8 @@ def test_a_program_logs_nobody_in_with_a_stolen_password_where_a_policy_wants_an
 ):
     user = add_person(session)
     user.password_hash = passwords.make_hash("iloveyou1")
-    policies.replace(session, OPERATOR, 1, PolicySpec(breached_at_sign_in="force"))
-    session.commit()
+    require(session, 1, breached_at_sign_in="force")
     weak = {**RIGHT, "certificate": "iloveyou1"}
     assert robot.code("POST", path, weak) is Code.password_change_required
-    policies.replace(session, OPERATOR, 1, PolicySpec(breached_at_sign_in="warn"))
-    session.commit()
+    require(session, 1, breached_at_sign_in="warn")
     assert robot.second("POST", path, weak)["isSuccess"]

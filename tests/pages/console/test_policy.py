@@ -7,17 +7,14 @@ import re
 import pytest
 from sqlalchemy import delete, select
 
-from idp.directory.actor import OPERATOR
-from idp.directory.policies import management
 from idp.directory.policies.models import Policy
-from idp.directory.policies.rules import PolicySpec
 from idp.directory.roles.models import UserRole
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
 from idp.platform.audit.tags import Tag
 from tests.api.center import statements
 from tests.pages.browsing import HTML, csrf_token, events, readable, send
-from tests.protocol import add_person, add_role, add_tenant, sign_in, start_session
+from tests.protocol import add_person, add_role, add_tenant, require, sign_in, start_session
 
 READ = "ids4.ms.admin.policy.read"
 WRITE = "ids4.ms.admin.policy.write"
@@ -80,9 +77,7 @@ def test_what_is_saved_is_shown_and_recorded(client, session, boss, acme, screen
 
 
 def test_the_floor_of_the_platform_is_shown_and_holds(client, session, boss, acme, screen):
-    spec = PolicySpec(password_length=14, password_expiry_days=90, password_history=2)
-    management.replace(session, OPERATOR, 1, spec)
-    session.commit()
+    require(session, 1, password_length=14, password_expiry_days=90, password_history=2)
     text = readable(client.get(screen))
     assert "The platform requires 14." in text
     assert "The platform requires 90 days." in text
@@ -107,8 +102,7 @@ def test_a_form_without_a_stamp_is_refused(client, session, boss, acme, screen):
 
 def test_two_people_at_once_see_both_values(client, session, boss, acme, screen):
     page = client.get(screen, headers=HTML)
-    management.replace(session, OPERATOR, acme, PolicySpec(password_length=20))
-    session.commit()
+    require(session, acme, password_length=20)
     answer = send(client, page, screen, typed_from(page))
     assert answer.status_code == 409
     assert "changed by someone else" in readable(answer)
