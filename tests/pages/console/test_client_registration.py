@@ -26,6 +26,13 @@ STATEMENT = "invalid_software_statement"
 ONCE = re.compile(r'<div class="once">\s*<code>([^<]+)</code>')
 
 
+def issue(client, form):
+    """Issue a token by the form; return the page that shows it, and the token."""
+    page = submit(client, PLATFORM + PATH, form, follow_redirects=True).get_data(as_text=True)
+    (token,) = ONCE.findall(page)
+    return page, token
+
+
 def test_a_token_is_issued_shown_once_and_revoked(client, new_client, session, root):
     form = {
         "note": "The shop",
@@ -34,8 +41,7 @@ def test_a_token_is_issued_shown_once_and_revoked(client, new_client, session, r
         "redirect_hosts": "app.example\r\n*.apps.example",
         "scopes": "openid email",
     }
-    page = submit(client, PLATFORM + PATH, form, follow_redirects=True)
-    (token,) = ONCE.findall(page.get_data(as_text=True))
+    _, token = issue(client, form)
     again = client.get(PLATFORM + PATH, headers=HTML).get_data(as_text=True)
     assert not ONCE.search(again)
     assert "The shop" in again
@@ -62,10 +68,9 @@ def test_a_token_says_how_clients_authenticate_and_what_proves_who_made_them(
         "is_trusted": "y",
         "without_pkce": "y",
     }
-    page = submit(client, PLATFORM + PATH, form, follow_redirects=True)
-    (token,) = ONCE.findall(page.get_data(as_text=True))
+    page, token = issue(client, form)
     for text in ("client_secret_post", "without PKCE"):
-        assert f'<span class="tag">{text}</span>' in page.get_data(as_text=True)
+        assert f'<span class="tag">{text}</span>' in page
     policy = registration_tokens.policy_of(session.scalar(select(RegistrationToken)))
     assert (policy.is_trusted, policy.requires_pkce, policy.statements) == (True, False, None)
     machine = {"redirect_uris": None, "grant_types": ["client_credentials"], "response_types": []}
@@ -81,8 +86,7 @@ def test_a_token_may_require_a_software_statement(client, new_client, session, r
         "statement_jwks_uri": "https://vendor.example/jwks",
         "statement_required": "y",
     }
-    page = submit(client, PLATFORM + PATH, form, follow_redirects=True)
-    (token,) = ONCE.findall(page.get_data(as_text=True))
+    _, token = issue(client, form)
     assert refused(send_metadata(new_client(), token), STATEMENT, status=400)
     session.expire_all()
     policy = registration_tokens.policy_of(session.scalar(select(RegistrationToken)))
