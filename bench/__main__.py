@@ -25,6 +25,7 @@ from bench.fapi import fapi
 from bench.lists import lists
 from bench.measure import Plan, Result, judge
 from bench.people import people
+from bench.replays import replays
 from bench.retention import retention
 from bench.servers import WORKERS, Servers
 
@@ -51,9 +52,10 @@ CASES: dict[str, Case] = {
         console,
         retention,
         people,
+        replays,
     )
 }
-LONG = {people.__name__}
+LONG = {people.__name__, replays.__name__}
 """Measured only when they are asked for."""
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = {"p50 ms": 9, "p99 ms": 9, "CPU us each": 13, "database CPU us each": 22, "MiB": 10}
