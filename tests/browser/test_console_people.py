@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from idp.directory.tenants import service as tenants
+from tests.browser.accessibility import violations
 from tests.protocol import PASSWORD, add_authenticator, add_person, add_role, add_tenant
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
@@ -57,9 +57,7 @@ def look(page: Page, name: str) -> None:
         )
         if SCREENSHOTS:
             page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{width}.png", full_page=True)
-        found = Axe().run(page).response
-        assert found["passes"], name
-        assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == [], name
+        assert violations(page) == [], name
 
 
 @pytest.mark.parametrize(("locale", "colours"), [("en-GB", "light"), ("zh-CN", "dark")])

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import select
 
@@ -15,6 +14,7 @@ from idp.directory.clients.models import Client
 from idp.directory.users import service as users
 from idp.pages.console.screens import SCREENS, Where
 from tests import protocol
+from tests.browser.accessibility import violations
 from tests.conftest import as_environment, changed
 from tests.demo import Demo
 from tests.demo import demo as demo
@@ -79,10 +79,7 @@ def listening(context: BrowserContext) -> tuple[Page, list[str]]:
 
 def examine(page: Page, name: str) -> None:
     """Run axe on the page that is open."""
-    found = Axe().run(page).response
-    assert found["passes"], name
-    violations = [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]]
-    assert violations == [], name
+    assert violations(page) == [], name
 
 
 @pytest.mark.parametrize(

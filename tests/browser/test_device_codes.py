@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import requests
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from idp.directory.product import DEVICE_CODE
 from tests import protocol
+from tests.browser.accessibility import violations
 from tests.browser.conftest import Person, Web
 
 pytestmark = [pytest.mark.browser, pytest.mark.no_database]
@@ -43,8 +43,7 @@ def post(web: Web, path: str, **form: str) -> Any:
 
 def examine(page: Page, name: str) -> None:
     """Examine the page that is open: axe finds nothing, nothing is too wide."""
-    found = Axe().run(page).response["violations"]
-    assert found == [], [(one["id"], one["nodes"][0]["html"]) for one in found]
+    assert violations(page) == [], name
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
     if SCREENSHOTS:
         page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)

@@ -15,7 +15,6 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -27,6 +26,7 @@ from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
 from idp.publishing.gateway.service import PublishRequest, planning
 from idp.publishing.gateway.validation import Description
+from tests.browser.accessibility import violations
 from tests.conftest import as_environment, create_database, drop_database, make_settings
 from tests.protocol import (
     PASSWORD,
@@ -131,7 +131,6 @@ class Visit:
         self.page = page
         self.origin = origin
         self.language = language
-        self.axe = Axe()
         self.seen: list[str] = []
         self.complaints: list[str] = []
         page.on("console", self._hear)
@@ -173,14 +172,8 @@ class Visit:
     def examine(self, name: str) -> None:
         """Run axe on the page that is open, once its style is there."""
         self.page.wait_for_load_state("load")
-        found = self.axe.run(self.page).response
-        assert found["passes"], name
-        serious = [
-            (item["id"], [node["html"] for node in item["nodes"]])
-            for item in found["violations"]
-            if item["impact"] in {"serious", "critical"}
-        ]
-        assert serious == [], name
+        found = violations(self.page)
+        assert [each for each in found if each.impact in {"serious", "critical"}] == [], name
 
     def press(self, name: str, selector: str) -> None:
         self.page.click(selector)
@@ -574,8 +567,7 @@ def test_the_page_about_our_apis_has_our_look_and_can_be_read(chromium, house, c
     for part in ("body", ".swagger-ui"):
         colour = f"getComputedStyle(document.querySelector('{part}')).backgroundColor"
         assert page.evaluate(colour) == ground, part
-    found = Axe().run(page, context=".docs-head").response
-    assert found["violations"] == []
+    assert violations(page, ".docs-head") == []
     context.close()
 
 
@@ -583,6 +575,6 @@ def test_axe_finds_what_it_is_asked_for(chromium):
     """Prove that a clean answer above means something."""
     page = chromium.new_page()
     page.set_content("<html><body><input><img src='x'></body></html>")
-    found = {item["id"] for item in Axe().run(page).response["violations"]}
+    found = {each.rule for each in violations(page)}
     assert {"label", "image-alt", "html-has-lang"} <= found
     page.close()
