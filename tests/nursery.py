@@ -1,7 +1,7 @@
-"""A process that has imported what `idp serve` imports: servers forked from it start in a tenth.
+"""A process that has imported what `idp` imports; servers and commands are forks of it.
 
-It runs nothing else. Each request is one message: arguments, environment and folder of the server
-as JSON, with the file that it writes to and the end of a pipe that its exit code is written to.
+It runs nothing else. Each request is one message: arguments, environment and folder as JSON, with
+the files for output and errors, and the end of a pipe that the exit code is written to.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-c", "from idp.cli import main; main()"]
@@ -85,18 +88,45 @@ class Nursery:
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._turn = threading.Lock()
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        timeout: float | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `idp` with these arguments to its end, as `subprocess.run` does."""
+        with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+            child = self.start(arguments, environment, folder, output, errors)
+            try:
+                code = child.wait(timeout)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                raise
+            said = [file.seek(0) or file.read() for file in (output, errors)]
+        return subprocess.CompletedProcess(["idp", *arguments], code, *said)
 
     def start(
-        self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, output: Any
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        output: IO[Any],
+        errors: IO[Any] | None = None,
     ) -> Child:
-        """Start `idp` with these arguments in a session of its own."""
-        if self._socket is None:
-            self._socket = self._make()
+        """Start `idp` with these arguments in a session of its own; errors go to the output."""
         read, write = os.pipe()
         message = {"arguments": [*arguments], "environment": {**environment}, "folder": str(folder)}
-        socket.send_fds(self._socket, [json.dumps(message).encode()], [output.fileno(), write])
+        files = [output.fileno(), (errors or output).fileno(), write]
+        with self._turn:
+            if self._socket is None:
+                self._socket = self._make()
+            socket.send_fds(self._socket, [json.dumps(message).encode()], files)
+            pid = int(self._socket.recv(16))
         os.close(write)
-        return Child(int(self._socket.recv(16)), read)
+        return Child(pid, read)
 
     def _make(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -107,9 +137,12 @@ class Nursery:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                preexec_fn=dies_with_us(signal.SIGTERM),  # noqa: PLW1509 - one prctl, no lock
             )
         return ours
+
+
+NURSERY = Nursery()
+"""The one of this process."""
 
 
 # The side of the nursery.
@@ -117,7 +150,10 @@ class Nursery:
 
 def main(requests: socket.socket) -> None:
     """Fork what is asked for until nobody can ask any more, and report what ended."""
-    for name in ("idp.commands.serve", "idp.app", "idp.platform.postgres", "redis"):
+    for name in (
+        *("idp.commands.serve", "idp.commands.setup", "idp.app", "idp.platform.postgres"),
+        *("alembic.command", "redis"),
+    ):
         importlib.import_module(name)
     waking, woken = os.pipe()
     for end in (waking, woken):
@@ -131,17 +167,18 @@ def main(requests: socket.socket) -> None:
             os.read(waking, 1024)
             _report(running)
         if requests in ready:
-            data, files, _, _ = socket.recv_fds(requests, _LARGEST, 2)
+            data, files, _, _ = socket.recv_fds(requests, _LARGEST, 3)
             if not data:
                 return
-            output, ended = files
+            output, errors, ended = files
             pid = os.fork()
             if not pid:
                 signal.set_wakeup_fd(-1)
                 for end in (waking, woken, requests.fileno(), ended, *running.values()):
                     os.close(end)
-                _become(json.loads(data), output)
+                _become(json.loads(data), output, errors)
             os.close(output)
+            os.close(errors)
             running[pid] = ended
             requests.send(str(pid).encode())
 
@@ -156,7 +193,7 @@ def _report(running: dict[int, int]) -> None:
             os.close(ended)
 
 
-def _become(request: Mapping[str, Any], output: int) -> None:
+def _become(request: Mapping[str, Any], output: int, errors: int) -> None:
     """Go on as the command that was asked for."""
     code = 1
     try:
@@ -167,9 +204,9 @@ def _become(request: Mapping[str, Any], output: int) -> None:
         for number in _NUMBERS:
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        for place in (1, 2):
-            os.dup2(output, place)
-        os.close(output)
+        for file, place in ((output, 1), (errors, 2)):
+            os.dup2(file, place)
+            os.close(file)
         os.chdir(request["folder"])
         os.environ.clear()
         os.environ.update(request["environment"])
@@ -182,6 +219,8 @@ def _become(request: Mapping[str, Any], output: int) -> None:
         command()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # noqa: BLE001 - the interpreter would print it too
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -20,13 +20,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import psutil
 import psycopg
 import redis
 
-from tests.nursery import COMMAND, ROOT, Child, Nursery, dies_with_us
+from tests.nursery import COMMAND, NURSERY, ROOT, Child, dies_with_us
 
 _START_SECONDS = 60
 _ROOM = 1024**3
@@ -318,8 +318,6 @@ class Valkey:
 class LiveServer:
     """`idp serve` in a process of its own."""
 
-    _nursery: ClassVar = Nursery()
-
     url: str
     process: subprocess.Popen[bytes] | Child
     environment: dict[str, str]
@@ -346,7 +344,7 @@ class LiveServer:
         process: subprocess.Popen[bytes] | Child
         with log.open("ab") as output:
             if command is None:
-                process = cls._nursery.start(serve, child, folder, output)
+                process = NURSERY.start(serve, child, folder, output)
             else:
                 process = subprocess.Popen(
                     [*command, *serve],

