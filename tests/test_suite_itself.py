@@ -210,7 +210,7 @@ def test_a_run_notes_what_its_tests_send(tmp_path: Path) -> None:
     others = "tests/test_suite_itself.py::test_sockets_to_other_hosts_are_closed"
 
     def run(*arguments: str | Path) -> str:
-        command = [sys.executable, "-m", "pytest", "-q", "-n2", *arguments]
+        command = [sys.executable, "-m", "pytest", "-q", "-n1", *arguments]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout
         return done.stdout

@@ -96,7 +96,7 @@ def test_the_printed_curl_gets_a_token(
 @pytest.mark.no_database
 def test_an_empty_folder_becomes_an_installation(tmp_path: Path) -> None:
     done = execute(tmp_path, "setup", "--json", IDP_ENVIRONMENT="development")
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     first = json.loads(done.stdout)
     assert len(first["admin_password"]) >= 16
     assert (tmp_path / "var" / "secret_key").stat().st_mode & 0o077 == 0
