@@ -347,6 +347,43 @@ def test_what_does_not_answer_as_it_should_is_not_read(client, session, publishe
 
 
 @pytest.mark.no_database
+def test_an_application_says_where_a_sign_in_begins(client, session, scene, publisher, clock):
+    """As the setting of a registered client: https, and linked where the issuer lets it in."""
+    start = "https://client.example/start"
+
+    def link():
+        page = client.get("/account/applications", headers={"Accept": "text/html"})
+        text = page.get_data(as_text=True)
+        assert "Not verified" in text
+        return f'href="{start}?iss=http%3A%2F%2F127.0.0.1%3A8000"' in text
+
+    for given, is_linked in (
+        (None, False),
+        (start, True),
+        ("http://client.example/start", False),
+        ("https://user@client.example/start", False),
+        ("javascript:alert(1)", False),
+        (["https://client.example/start"], False),
+        (start, True),
+    ):
+        publisher.put(document(initiate_login_uri=given))
+        clock.shift(301)
+        protocol.sign_in(client, session, scene)
+        allow(client, authorize(client, prompt="consent"))
+        assert link() is is_linked, given
+        session.expire_all()
+        row = session.scalars(select(Client).where(Client.client_id == ID)).one()
+        if given is None:  # consents of before this member was read stay good
+            assert row.document_hash == "zljdXTNb2rKUG0Qk2qD5i5PhtM91ClSJDUw8NuQrUjE"
+        assert row.initiate_login_uri == (start if is_linked else None)
+    publisher.put(document(initiate_login_uri="https://client.example/other"))
+    clock.shift(301)
+    assert authorize(client).location.startswith("/consent?")
+    let_in_more(session, clients_by_document_blocked=[ID])
+    assert not link()
+
+
+@pytest.mark.no_database
 def test_a_document_is_kept_for_as_long_as_its_server_says_within_bounds(
     client, session, publisher, clock
 ):
