@@ -27,6 +27,7 @@ from bench.measure import Plan, Result, judge
 from bench.people import people
 from bench.retention import retention
 from bench.servers import WORKERS, Servers
+from bench.strangers import strangers
 
 Case = Callable[[Servers], list[Result]]
 
@@ -40,6 +41,7 @@ CASES: dict[str, Case] = {
         cases.userinfo,
         cases.registration,
         fapi,
+        strangers,
         cases.documents,
         cases.tails,
         cases.login,
