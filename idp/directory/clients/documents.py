@@ -125,10 +125,7 @@ def read(client_id: str, fetched: Fetched) -> Document:
         jwks=jwks,
         jwks_uri=jwks_uri,
         dpop_bound_access_tokens=content.get("dpop_bound_access_tokens") is True,
-        **{
-            name: _address(name, content.get(name))
-            for name in _ADDRESSES
-        },
+        **{name: _address(name, content.get(name)) for name in _ADDRESSES},
     )
 
 
