@@ -28,6 +28,7 @@ from bench.people import people
 from bench.replays import replays
 from bench.retention import retention
 from bench.servers import WORKERS, Servers
+from bench.strangers import strangers
 
 Case = Callable[[Servers], list[Result]]
 
@@ -41,6 +42,7 @@ CASES: dict[str, Case] = {
         cases.userinfo,
         cases.registration,
         fapi,
+        strangers,
         cases.documents,
         cases.tails,
         cases.login,

@@ -80,7 +80,12 @@ def moved(site: Site) -> Site:
 
 
 def prepare(
-    postgres: Postgres, valkey: Valkey, folder: Path, name: str, host: str = "127.0.0.1"
+    postgres: Postgres,
+    valkey: Valkey,
+    folder: Path,
+    name: str,
+    host: str = "127.0.0.1",
+    **more: Any,
 ) -> Site:
     """Make a database with what the cases need; `host` is where people sign in.
 
@@ -95,6 +100,7 @@ def prepare(
         database_url=postgres.url(name),
         redis_url=valkey.url,
         secret_key=SecretStr(secrets.token_urlsafe(32)),
+        **more,
     )
     schema.upgrade(settings.database)
     runtime = create_runtime(settings)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from idp.directory.clients import documents, strangers
 from idp.directory.clients import service as clients
-from idp.directory.clients import strangers
 from idp.directory.clients.models import DOCUMENT, Client
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.tenants import service as tenants
@@ -20,10 +20,13 @@ from idp.explain import lines, preview, rights, rules
 from idp.explain.preview import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, Wish
 from idp.explain.recording import Recorded
 from idp.explain.results import Explanation, Refused, ScopeLine, TokenContent
-from idp.oauth import refused_requests
+from idp.oauth import callers, refused_requests
 from idp.platform.errors import NotFound, OAuthError
 from idp.platform.issuer import Issuer
 from idp.platform.translation import N_
+
+_NO_ROW = 0
+_NOT_LET_IN = "The issuer does not let the application in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +54,13 @@ def explain(session: Session, question: Question, *, within: int | None) -> Expl
         raise NotFound(N_("There is no such tenant."))
     tenant = tenants.get(session, question.tenant_id)
     issuer = tenants.issuer_of(session, tenant.id)
-    row = clients.find(session, question.client_id)
-    if row is None or within not in {None, row.tenant_id}:
-        raise NotFound(N_("There is no such client."))
+    try:
+        client, missing = _client(session, issuer, question.client_id, within)
+    except OAuthError as problem:
+        return _refusal(question, issuer, refusal_of(problem))
     user = None if question.user_id is None else _person(session, question.user_id, within)
-    client = strangers.find(session, row.client_id, issuer.tenant_id)
-    if client is None or not client.is_served_by(issuer):
-        refused = Refused("invalid_client", _why_not_served(row, client), "Client", None)
-        return _refusal(question, issuer, refused)
+    if client is None:
+        return _refusal(question, issuer, Refused("invalid_client", missing, "Client", None))
     wish = Wish(issuer, tenant, client, user, question.scopes, question.resources)
     try:
         found = preview.run(session, wish)
@@ -81,12 +83,34 @@ def explain(session: Session, question: Question, *, within: int | None) -> Expl
     )
 
 
+def _client(
+    session: Session, issuer: Issuer, client_id: str, within: int | None
+) -> tuple[ClientView | None, str]:
+    """Return a client, or None and why the issuer does not serve it.
+
+    One that nobody allowed anything yet is taken from its document, which may be fetched for that;
+    an OAuthError says what is wrong with it.
+    """
+    row = clients.find(session, client_id)
+    if row is None and within is None and documents.is_id(client_id):
+        described = callers.find_now(session, issuer, client_id)
+        if described is None:
+            return None, _NOT_LET_IN
+        return replace(described, row_id=_NO_ROW), ""
+    if row is None or within not in {None, row.tenant_id}:
+        raise NotFound(N_("There is no such client."))
+    client = strangers.find(session, row.client_id, issuer.tenant_id)
+    if client is None or not client.is_served_by(issuer):
+        return None, _why_not_served(row, client)
+    return client, ""
+
+
 def _why_not_served(row: Client, client: ClientView | None) -> str:
     """Return why an issuer does not know a client that has a row."""
     if client is not None:
         return "The client is served at another issuer"
     if row.origin == DOCUMENT and row.enabled:
-        return "The issuer does not let the application in"
+        return _NOT_LET_IN
     return "The client or its tenant is disabled"
 
 

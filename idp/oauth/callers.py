@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import structlog
+from sqlalchemy import bindparam, select
 
 from idp.directory.clients import documents, snapshot, strangers
-from idp.directory.clients.models import DOCUMENT
+from idp.directory.clients.models import DOCUMENT, Client
+from idp.platform.cache import MISSING
 from idp.platform.errors import (
     BadRequest,
     Busy,
@@ -58,7 +60,7 @@ async def find(storage: Storage, issuer: Issuer, client_id: str) -> ClientView |
     OAuthError `invalid_client` where the document cannot be had or used; Busy where too many are
     being fetched.
     """
-    row = await storage.look_up(snapshot.find, client_id)
+    row = await _row(storage, client_id)
     if row is not None and row.origin != DOCUMENT:
         return row if row.is_served_by(issuer) else None
     if not documents.is_id(client_id):
@@ -77,6 +79,20 @@ async def find(storage: Storage, issuer: Issuer, client_id: str) -> ClientView |
     return await storage.look_up(strangers.describe, document, issuer.tenant_id)
 
 
+_ROW = select(Client.id).where(Client.client_id == bindparam("client_id"))
+
+
+async def _row(storage: Storage, client_id: str) -> ClientView | None:
+    """Return the row of a client; that an address has none is found out without a thread.
+
+    Anybody may ask for as many of them as they like.
+    """
+    is_address = storage.known(snapshot.find, client_id) is MISSING and documents.is_id(client_id)
+    if is_address and await storage.one(_ROW, {"client_id": client_id}) is None:
+        return None
+    return await storage.look_up(snapshot.find, client_id)
+
+
 async def find_allowed(storage: Storage, issuer: Issuer, client_id: str) -> ClientView | None:
     """Return the client as `find` does, but none that nobody allowed anything yet.
 
@@ -93,7 +109,7 @@ async def find_pushing(storage: Storage, issuer: Issuer, client_id: str) -> Clie
 
     Counted by each worker for itself, since nothing may be waited for here.
     """
-    row = await storage.look_up(snapshot.find, client_id)
+    row = await _row(storage, client_id)
     if row is None and documents.is_id(client_id):
         throttle = storage.runtime.throttle
         address = Address.of(storage.context.remote_addr).networks[-1]

@@ -117,11 +117,65 @@ def test_a_public_client_has_no_secret(client, session):
     code = protocol.code_of(protocol.authorize(client, spa))
     for secret in ("x", "spa", protocol.VERIFIER):
         is_refused(protocol.redeem(client, spa, code, client_secret=secret))
-    form = {"grant_type": "authorization_code", "code": code}
-    is_refused(client.post("/connect/token", data=form, headers=basic("spa:")))
     assert protocol.redeem(client, spa, code).status_code == 200
     refused = ask(client, {"client_id": "spa"})
     assert refused.get_json()["error"] == "unauthorized_client"
+
+
+@pytest.mark.no_database
+def test_an_empty_secret_is_none_and_opens_no_client_that_has_one(client, session, by_keys, signer):
+    """RFC 6749 2.3.1: it may be left out, so it may be sent, and then it proves nothing."""
+    spa = register(session, "spa", public=True)
+    protocol.sign_in(client, session, protocol.add_person(session))
+
+    def redeem(form, headers=None):
+        code = protocol.code_of(protocol.authorize(client, spa))
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": protocol.CALLBACK,
+            "code_verifier": protocol.VERIFIER,
+            **form,
+        }
+        return client.post("/connect/token", data=form, headers=headers)
+
+    empty = {"client_secret": ""}
+    for form, headers in (
+        ({**spa.post, **empty}, None),
+        ({}, basic("spa:")),
+        (spa.post, basic("spa:")),
+        ({**spa.post, **empty}, basic("spa:")),
+    ):
+        assert redeem(form, headers).status_code == 200, (form, headers)
+    # It stays a way of authentication, of which a request has one (2.3).
+    assertion = signed(signer)
+    for form in (
+        {"client_secret": "x"},
+        {**spa.post, "client_secret": "x"},
+        {"client_id": "signing"},
+        asserted(assertion),
+        asserted(assertion, client_id="spa"),
+    ):
+        is_refused(redeem(form, basic("spa:")), form)
+    is_refused(redeem({}, basic("spa: ")))
+    is_refused(redeem({}, basic("spa:%00")))
+    # Who has a secret, a key or a certificate is not let in without.
+    ways = {
+        "machine": {},
+        "by-header": {"token_endpoint_auth_method": "client_secret_basic"},
+        "by-body": {"token_endpoint_auth_method": "client_secret_post"},
+        "by-certificate": {
+            "token_endpoint_auth_method": "tls_client_auth",
+            "tls_client_auth_san_dns": "machine.example",
+        },
+    }
+    for name, settings in ways.items():
+        register_machine(session, name, scopes=["orders.read"], **settings)
+    for name in ("signing", *ways):
+        is_refused(ask(client, {}, basic(f"{name}:")), name)
+        is_refused(ask(client, {"client_id": name, **empty}), name)
+        is_refused(ask(client, {"client_id": name, **empty}, basic(f"{name}:")), name)
+    is_refused(client.post("/connect/introspect", data={"token": "x"}, headers=basic("spa:")))
 
 
 @pytest.mark.no_database

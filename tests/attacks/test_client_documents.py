@@ -157,6 +157,34 @@ def test_a_flood_of_documents_leaves_registered_clients_alone(runtime, session, 
     assert isinstance(callers_now(runtime, issuer, late[1]), Busy)
 
 
+def test_an_invented_document_takes_no_thread(runtime, session, publisher):
+    issuer = Issuer(1, ISSUER, ISSUER.partition("://")[2], "idp")
+    runtime.cache._poll_seconds = 3600
+    publisher.put(document())
+    assert callers_now(runtime, issuer, ID) is not None  # the policy is in memory now
+    runtime.documents._per_minute = 0
+    asked = []
+
+    class Pool:
+        async def rows(self, _query, values, _budget):
+            asked.append(values)
+            return []
+
+    class Threads(ThreadPoolExecutor):
+        def submit(self, *_arguments):
+            raise AssertionError("a thread was taken")
+
+    async def find(number):
+        storage = LoopStorage(runtime, Pool(), Threads(1))
+        with pytest.raises(Busy):
+            await callers.find(storage, issuer, f"https://client.example/invented/{number}")
+
+    with ThreadPoolExecutor(1) as outer:
+        for number in range(3):
+            outer.submit(asyncio.run, find(number)).result()
+    assert len(asked) == 3
+
+
 def callers_now(runtime, issuer, client_id):
     with runtime.sessions() as session:
         try:

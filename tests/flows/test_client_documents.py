@@ -9,12 +9,15 @@ import pytest
 from sqlalchemy import func, select
 
 from idp.directory.clients import documents
+from idp.directory.clients.documents import GRANT_TYPES
 from idp.directory.clients.models import Client, ClientRedirectUri, StrangerPolicy
+from idp.explain import service as explanations
+from idp.explain.service import Question
 from idp.oauth import callers
 from idp.oauth.models import Consent, Grant
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import Busy
+from idp.platform.errors import Busy, NotFound
 from idp.platform.issuer import Issuer
 from idp.platform.storage import LoopStorage
 from tests import protocol
@@ -347,6 +350,43 @@ def test_what_does_not_answer_as_it_should_is_not_read(client, session, publishe
 
 
 @pytest.mark.no_database
+def test_an_application_says_where_a_sign_in_begins(client, session, scene, publisher, clock):
+    """As the setting of a registered client: https, and linked where the issuer lets it in."""
+    start = "https://client.example/start"
+
+    def link():
+        page = client.get("/account/applications", headers={"Accept": "text/html"})
+        text = page.get_data(as_text=True)
+        assert "Not verified" in text
+        return f'href="{start}?iss=http%3A%2F%2F127.0.0.1%3A8000"' in text
+
+    for given, is_linked in (
+        (None, False),
+        (start, True),
+        ("http://client.example/start", False),
+        ("https://user@client.example/start", False),
+        ("javascript:alert(1)", False),
+        (["https://client.example/start"], False),
+        (start, True),
+    ):
+        publisher.put(document(initiate_login_uri=given))
+        clock.shift(301)
+        protocol.sign_in(client, session, scene)
+        allow(client, authorize(client, prompt="consent"))
+        assert link() is is_linked, given
+        session.expire_all()
+        row = session.scalars(select(Client).where(Client.client_id == ID)).one()
+        if given is None:  # consents of before this member was read stay good
+            assert row.document_hash == "zljdXTNb2rKUG0Qk2qD5i5PhtM91ClSJDUw8NuQrUjE"
+        assert row.initiate_login_uri == (start if is_linked else None)
+    publisher.put(document(initiate_login_uri="https://client.example/other"))
+    clock.shift(301)
+    assert authorize(client).location.startswith("/consent?")
+    let_in_more(session, clients_by_document_blocked=[ID])
+    assert not link()
+
+
+@pytest.mark.no_database
 def test_a_document_is_kept_for_as_long_as_its_server_says_within_bounds(
     client, session, publisher, clock
 ):
@@ -597,3 +637,42 @@ def test_a_registered_client_of_that_name_is_not_looked_for_elsewhere(client, se
     protocol.sign_in(client, session, user)
     assert protocol.code_of(protocol.authorize(client, app))
     assert publisher.asked == []
+
+
+@pytest.mark.no_database
+def test_its_tokens_are_explained_before_anybody_allowed_it_something(
+    client, session, publisher, clock
+):
+    user = add_person(session, email="ann@app.example")
+    publisher.put(document())
+
+    def explained(within=None, client_id=ID):
+        question = Question(client_id, 1, user.id, ("openid", "email", "orders.read"))
+        return explanations.explain(session, question, within=within)
+
+    def why(client_id=ID):
+        refused = explained(client_id=client_id).refused
+        return refused.error, refused.description
+
+    assert why() == ("invalid_client", "The issuer does not let the application in")
+    assert publisher.asked == []
+    row = let_in(session)
+    add_api(session, "orders", ["orders.read"])
+    before = count(session, Client)
+    assert why() == ("invalid_scope", "The client may not have the scope 'orders.read'")
+    row.stranger_scopes = ["orders.read"]
+    session.commit()
+    found = explained()
+    assert (found.refused, found.consent, found.grant_type) == (None, "needed", GRANT_TYPES[0])
+    assert found.access_token.claims["client_id"] == ID
+    assert "orders" in found.access_token.audience
+    assert [line.is_granted for line in found.scopes] == [True] * 3
+    assert publisher.asked == [ID]
+    with pytest.raises(NotFound):
+        explained(within=1)
+    broken = publisher.put(document("https://client.example/broken", client_name=None))
+    error, description = why(broken)
+    assert error == "invalid_client"
+    assert MISTAKE in description
+    assert why("https://client.example/missing")[0] == "invalid_client"
+    assert count(session, Client) == before

@@ -105,13 +105,16 @@ def oidc_agent(tmp_path: Path) -> Iterator[dict[str, str]]:
     os.kill(int(shown["OIDCD_PID"]), signal.SIGTERM)
 
 
+@pytest.mark.parametrize("public", [False, True])
 def test_oidc_agent_signs_a_terminal_in(
-    provider: Provider, person: Person, oidc_agent: dict[str, str]
+    provider: Provider, person: Person, oidc_agent: dict[str, str], public: bool
 ) -> None:
+    """As a public client it sends an empty secret."""
     with provider.sessions() as session:
-        app = protocol.register(session, "terminal", grants=(DEVICE_CODE, "refresh_token"))
+        name, grants = f"terminal-{public}", (DEVICE_CODE, "refresh_token")
+        app = protocol.register(session, name, public=public, grants=grants)
     known = [f"--iss={provider.url}", f"--client-id={app.client_id}"]
-    known += [f"--client-secret={app.secret}", "--redirect-uri=http://localhost:4242"]
+    known += [f"--client-secret={app.secret or ''}", "--redirect-uri=http://localhost:4242"]
     process = subprocess.Popen(
         [
             *("oidc-gen", "--manual", "--flow=device", "--scope=openid offline_access", *known),

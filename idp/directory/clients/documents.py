@@ -42,6 +42,7 @@ _ID = re.compile(
 _TYPES = re.compile(r"application/(?:json|[a-z0-9!#$&^_.+-]{1,100}\+json)")
 _SECRETS = ("client_secret", "client_secret_expires_at")
 _SHARED = frozenset({*SHARED_SECRET_METHODS, "client_secret_jwt"})
+_ADDRESSES = ("client_uri", "logo_uri", "policy_uri", "tos_uri", "initiate_login_uri")
 _JOINERS = frozenset("\u200c\u200d")
 """Invisible, and needed to write some languages."""
 _NATIVE = Rules(native=True, development=False)
@@ -65,12 +66,17 @@ class Document:
     logo_uri: str | None = None
     policy_uri: str | None = None
     tos_uri: str | None = None
+    initiate_login_uri: str | None = None
+    """Where a sign-in that somebody else initiates begins (OpenID Connect Core 4)."""
     dpop_bound_access_tokens: bool = False
 
     @property
     def hash(self) -> str:
         """Digest of all that a person was shown, or that decides who gets their tokens."""
-        content = orjson.dumps(asdict(self), option=orjson.OPT_SORT_KEYS)
+        said = asdict(self)
+        if self.initiate_login_uri is None:
+            del said["initiate_login_uri"]  # a digest of before this member was read stays good
+        content = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
         return b64url(hashlib.sha256(content).digest())
 
 
@@ -119,10 +125,7 @@ def read(client_id: str, fetched: Fetched) -> Document:
         jwks=jwks,
         jwks_uri=jwks_uri,
         dpop_bound_access_tokens=content.get("dpop_bound_access_tokens") is True,
-        **{
-            name: _address(name, content.get(name))
-            for name in ("client_uri", "logo_uri", "policy_uri", "tos_uri")
-        },
+        **{name: _address(name, content.get(name)) for name in _ADDRESSES},
     )
 
 

@@ -210,6 +210,7 @@ def _write(client: Client, document: Document) -> None:
 
 _SAME = (
     *("client_name", "client_uri", "logo_uri", "policy_uri", "tos_uri", "jwks_uri"),
+    "initiate_login_uri",
     *("token_endpoint_auth_method", "token_endpoint_auth_signing_alg"),
     *("id_token_signed_response_alg", "dpop_bound_access_tokens"),
 )

@@ -37,9 +37,7 @@ async def authenticate(
         raise await refuse(storage, request, credentials, problem.detail) from None
     if client is None:
         raise await refuse(storage, request, credentials, "unknown client")
-    method = credentials.method
-    if method == NO_AUTHENTICATION and client.token_endpoint_auth_method in TLS_METHODS:
-        method = client.token_endpoint_auth_method  # the certificate is not in the request itself
+    method = _method(client, credentials)
     if method not in client.auth_methods():
         raise await refuse(storage, request, credentials, f"{method} is not registered")
     if not await request.server.proofs[method].is_valid(storage, request, client, credentials):
@@ -48,6 +46,21 @@ async def authenticate(
         storage.runtime.uses.note(uses.REGISTERED_CLIENT, client.kept_id)
     storage.caller = client
     return client
+
+
+def _method(client: ClientView, credentials: Credentials) -> str:
+    """Return the method that a client used, by what it showed and what it is."""
+    shown, registered = credentials.method, client.token_endpoint_auth_method
+    if shown == NO_AUTHENTICATION and registered in TLS_METHODS:
+        return registered  # the certificate is not in the request itself
+    if (
+        shown == "client_secret_basic"
+        and not credentials.unverified_proof
+        and NO_AUTHENTICATION in client.auth_methods()
+    ):
+        # RFC 6749 2.3.1: a secret may be left out where it is the empty string, so it may be sent.
+        return NO_AUTHENTICATION
+    return shown
 
 
 def read_credentials(request: ProtocolRequest) -> Credentials:

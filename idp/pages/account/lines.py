@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 from sqlalchemy.orm import Session
 
 from idp.account import sessions
-from idp.directory.clients import snapshot as clients
 from idp.directory.devices import service as devices
 from idp.directory.devices.service import KnownDevice
 from idp.directory.resources import snapshot as resources
 from idp.directory.tenants import service as tenants
+from idp.oauth import callers
 from idp.oauth.consents import GivenConsent
 from idp.oauth.response import with_query
 from idp.oauth.visitor import Visitor
@@ -133,8 +133,9 @@ def of_consents(
 
 def _start(session: Session, issuer: Issuer, consent: GivenConsent) -> str | None:
     """Return the address that opens an application, where this issuer signs people in there."""
-    client = clients.find(session, consent.client_id) if consent.start else None
-    if consent.start is None or client is None or not client.is_served_by(issuer):
+    if consent.start is None:
+        return None
+    if callers.known_now(session, issuer, consent.client_id) is None:
         return None
     return with_query(consent.start, {"iss": issuer.url})
 

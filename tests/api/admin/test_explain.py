@@ -230,8 +230,8 @@ def test_consent_that_is_missing_is_said(root, session):
 @pytest.mark.no_database
 def test_a_client_known_by_its_document_is_explained(root, session):
     user = scene(session)
-    unknown = admin.send(root, "GET", path(), client=documents.ID)
-    assert unknown.status_code == 404  # nobody allowed it anything: there is no row
+    unknown = ask(root, documents.ID, user=user.id)["refused"]
+    assert unknown["description"] == "The issuer does not let the application in"
     policy = documents.let_in(session)
     resources.find_api(session, "orders").open_to_strangers = True
     strangers.keep(session, Document(documents.ID, "Notes", (documents.CALLBACK,)))
