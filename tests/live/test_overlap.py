@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -24,6 +23,7 @@ import pytest
 from idp.config import Settings
 from tests.conftest import as_environment
 from tests.live.site import Line
+from tests.nursery import NURSERY, ROOT
 from tests.servers import LiveServer, clean_environment, free_port, short_dir
 
 LiveServers = Callable[..., LiveServer]
@@ -40,13 +40,8 @@ def second(settings: Settings, port: int, *arguments: str, **fields: Any) -> tup
     """Start another server that is to give up by itself; return exit code and complaint."""
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
     environment = as_environment(Settings(**{**given, **fields}))
-    done = subprocess.run(
-        [sys.executable, "-m", "idp.cli", "serve", "--listen", f"127.0.0.1:{port}", *arguments],
-        env=clean_environment() | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    serve = ("serve", "--listen", f"127.0.0.1:{port}", *arguments)
+    done = NURSERY.run(serve, clean_environment() | environment, ROOT, timeout=60)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr
 
@@ -56,13 +51,8 @@ def elsewhere(settings: Settings, folder: Path) -> dict[str, Any]:
     folder.mkdir(exist_ok=True)
     other = {"data_dir": folder, "database_url": f"sqlite:///{folder / 'other.sqlite3'}"}
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    subprocess.run(
-        [sys.executable, "-m", "idp.cli", "setup"],
-        env=clean_environment() | as_environment(Settings(**{**given, **other})),
-        capture_output=True,
-        check=True,
-        timeout=60,
-    )
+    environment = as_environment(Settings(**{**given, **other}))
+    NURSERY.run(["setup"], clean_environment() | environment, ROOT, 60).check_returncode()
     return other
 
 
