@@ -84,6 +84,7 @@ def test_a_client_that_came_by_itself_is_blocked_or_registered(client, session, 
     app = register(session, ID, public=True, require_consent=True)
     row = session.get_one(Client, app.row_id)
     row.origin, row.document_hash = "document", "x" * 43
+    session.add(StrangerPolicy(tenant_id=1, clients_by_document="any"))
     session.commit()
     shown = readable(client.get("/console/platform/clients?origin=document", headers=HTML))
     assert ID in shown
@@ -93,6 +94,9 @@ def test_a_client_that_came_by_itself_is_blocked_or_registered(client, session, 
     assert "Nobody registered this client." in readable(page)
     assert send(client, page, f"{screen}/block", {}).status_code == 303
     assert row_of(session).clients_by_document_blocked == [ID]
+    shown = readable(client.get(f"{screen}/settings", headers=HTML))
+    assert "This client may not come in." in shown
+    assert "/block" not in shown
     assert send(client, page, f"{screen}/promote", {}).status_code == 303
     session.expire_all()
     row = session.get_one(Client, app.row_id)

@@ -17,6 +17,7 @@ from idp.directory.clients import kinds, registrations
 from idp.directory.clients import management as clients
 from idp.directory.clients.management import ClientSpec, Row
 from idp.directory.clients.models import DOCUMENT, OPERATOR, REGISTERED, SORT_NAME, Client
+from idp.directory.clients.strangers import read_policy
 from idp.directory.product import MANAGEMENT_API
 from idp.directory.resources import service as resources
 from idp.directory.scopes import Scope
@@ -497,10 +498,19 @@ def tab_page(
         client=client,
         line=lines.of(database(), [client])[0],
         changes_itself=registrations.of(database(), client) is not None,
+        is_let_in=_is_let_in(workspace, client),
         kinds=lines.KINDS,
         notice=_notice(),
         **context,
     )
+
+
+def _is_let_in(workspace: Workspace, client: Client) -> bool:
+    """Return whether a client is known by its document, and may come in by that."""
+    if client.origin != DOCUMENT:
+        return False
+    policy = read_policy(database(), workspace.tenant_id or PLATFORM_TENANT_ID)
+    return policy.lets_in(client.client_id)
 
 
 def scope_groups(tenant_id: int | None, picked: Sequence[str] | None) -> list[ScopeGroup]:
