@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from dataclasses import replace
 from datetime import timedelta
 
@@ -21,7 +22,7 @@ from idp.oauth.authorization import answer, checks, code_grants
 from idp.oauth.authorization.decide import ToPage, decide
 from idp.oauth.checks.levels import LevelRequest
 from idp.oauth.checks.prompt import ClaimsRequest
-from idp.oauth.models import AuthorizationCode, Grant
+from idp.oauth.models import AuthorizationCode, Grant, PushedRequest
 from idp.oauth.request import Parameters
 from idp.platform import clock as time_of
 from idp.platform.audit.models import AuditEvent
@@ -183,10 +184,11 @@ def changed(asked, what, first, second, user_id):
     signed_in=SECONDS,
     max_age=st.sampled_from([None] * 6 + [0, 1, 60, 1000]),
     prompts=PROMPTS,
+    state=st.sampled_from([None, None, "pushed", "pushed", "pushed and used"]),
 )
 @ROUNDS
 def test_a_code_is_made_at_once_exactly_when_nothing_is_to_be_decided(
-    client, session, scene, spoiled, more, seen, signed_in, max_age, prompts
+    client, session, scene, spoiled, more, seen, signed_in, max_age, prompts, state
 ):
     session.rollback()  # of the round before
     session.info["runtime"].cache.clear()
@@ -227,12 +229,19 @@ def test_a_code_is_made_at_once_exactly_when_nothing_is_to_be_decided(
         or bool({"hint", "sub", "consent"} & changes)
         or (has_choice and {"second tenant", "chosen before"} <= changes)
     )
+    request = None if state is None else pushed(session, app, is_used=state == "pushed and used")
+    if state == "pushed and used":
+        expected = None
     written = [select(func.count()).select_from(table) for table in (Grant, AuthorizationCode)]
     before = [session.scalar(query) for query in written]
 
-    code = complete(code_grants.grant_at_once(storage, asked, cookie))
+    pushed_id = None if request is None else request.id
+    code = complete(code_grants.grant_at_once(storage, asked, cookie, pushed_id))
 
     event(f"{spoiled}, {more}: {code is not None}")
+    if request is not None:
+        session.refresh(request)
+        assert (request.used_at is not None) == (code is not None or state == "pushed and used")
     if BY_PERSON & changes:
         assert code is None or (expected is not None and not is_left_out)
     else:
@@ -245,6 +254,23 @@ def test_a_code_is_made_at_once_exactly_when_nothing_is_to_be_decided(
     longer = "another code"
     code_grants.GRANT.run(session, code_grants.values(storage, asked, expected, longer))
     assert grant_of(session, longer) == at_once
+
+
+def pushed(session, app, *, is_used):
+    """Keep a request that the client pushed, whatever its parameters were."""
+    request = PushedRequest(
+        handle_hash=secrets.token_bytes(32),
+        issuer_tenant_id=1,
+        client_id=app.row_id,
+        parameters=[],
+        is_signed=False,
+        created_at=later(-1),
+        expires_at=later(59),
+        used_at=later(-1) if is_used else None,
+    )
+    session.add(request)
+    session.flush()
+    return request
 
 
 def grant_of(session, code):

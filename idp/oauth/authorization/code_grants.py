@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     String,
     Table,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     literal,
     select,
     table,
+    true,
     update,
 )
 from sqlalchemy import cast as cast_to
@@ -176,19 +178,29 @@ _PUSHED = table(
     column("id", BigInt),
     column("used_at", PushedRequest.__table__.c.used_at.type),
 )
-_SPENT = (
-    update(_PUSHED)
-    .where(_PUSHED.c.id == bindparam("pushed_id", type_=BigInt), _PUSHED.c.used_at.is_(None))
-    .values(used_at=bindparam("created_at", type_=_PUSHED.c.used_at.type))
-    .returning(_PUSHED.c.id)
-    .cte("spent")
-)
+
+
+def _spent(*conditions: ColumnElement[bool]) -> CTE:
+    """Spend the pushed request `pushed_id`; there is no row if it was before."""
+    return (
+        update(_PUSHED)
+        .where(
+            _PUSHED.c.id == bindparam("pushed_id", type_=BigInt),
+            _PUSHED.c.used_at.is_(None),
+            *conditions,
+        )
+        .values(used_at=bindparam("created_at", type_=_PUSHED.c.used_at.type))
+        .returning(_PUSHED.c.id)
+        .cte("spent")
+    )
+
+
 GRANT_OF_PUSHED = AtomicWrite(
     insert(cast("Table", Grant.__table__)).from_select(
         [*_FOUND, *_KNOWN],
         select(
             *(bindparam(name, type_=Grant.__table__.c[name].type) for name in (*_FOUND, *_KNOWN))
-        ).select_from(_SPENT),
+        ).select_from(_spent()),
         include_defaults=False,
     ),
     AuthorizationCode,
@@ -205,9 +217,11 @@ PostgreSQL only: see `Storage.write_and_read`.
 
 
 async def grant_at_once(
-    storage: Storage, validated: ValidatedRequest, cookie: str | None
+    storage: Storage, validated: ValidatedRequest, cookie: str | None, pushed_id: int | None
 ) -> str | None:
     """Find the person and make grant and code by one statement, and return the code.
+
+    The pushed request is spent by it, if the request is one.
 
     That is done only where `decide` would find everything settled: a session that needs no new
     sign-in and has the level that request and policy ask for, a client that needs no consent, and
@@ -231,7 +245,9 @@ async def grant_at_once(
         "signed_in_at": _ALWAYS if max_age is None else now - timedelta(seconds=max_age),
         **_values_of_levels(validated.levels, policy.required),
     }
-    statement = _AT_ONCE if policy.is_of_tenant else _AT_ONCE_WITHOUT_OWN
+    if pushed_id is not None:
+        given["pushed_id"] = pushed_id
+    statement = _AT_ONCE[policy.is_of_tenant, pushed_id is not None]
     found = await storage.write_and_read(statement, given)
     return None if found is None else code
 
@@ -333,10 +349,19 @@ _PERSON = (
 )
 
 
-def _at_once(*conditions: ColumnElement[bool]) -> AtomicWrite:
+_WITHOUT_OWN = (
+    ~exists().where(Policy.tenant_id == Tenant.id, Policy.tenant_id != PLATFORM_TENANT_ID),
+    ~exists().where(Role.tenant_id == Tenant.id, RolePolicy.role_id == Role.id),
+)
+"""True of tenants in which nothing more is required than by the platform."""
+
+
+def _at_once(*, is_of_tenant: bool, is_pushed: bool) -> AtomicWrite:
     known = (bindparam(name, type_=Grant.__table__.c[name].type) for name in _KNOWN)
+    named = zip((*_FOUND, *_KNOWN), (*_PERSON, *known), strict=True)
+    columns: list[ColumnElement[Any]] = [value.label(name) for name, value in named]
     found = (
-        select(*_PERSON, *known)
+        select(*columns)
         .select_from(BrowserSession)
         .join(User, User.id == BrowserSession.user_id)
         .join(Membership, Membership.user_id == User.id)
@@ -348,9 +373,13 @@ def _at_once(*conditions: ColumnElement[bool]) -> AtomicWrite:
             BrowserSession.auth_time >= bindparam("signed_in_at"),
             _ACR.is_not(None),
             ~exists().where(_fits(_OTHER, _OTHER_TENANT), _OTHER.id != Membership.id),
-            *conditions,
+            *(() if is_of_tenant else _WITHOUT_OWN),
         )
     )
+    if is_pushed:
+        person = found.cte("person")
+        spent = _spent(exists().select_from(person))
+        found = select(*person.c).join_from(person, spent, true())
     return AtomicWrite(
         insert(cast("Table", Grant.__table__)).from_select(
             [*_FOUND, *_KNOWN], found, include_defaults=False
@@ -368,12 +397,12 @@ def _at_once(*conditions: ColumnElement[bool]) -> AtomicWrite:
     )
 
 
-_AT_ONCE = _at_once()
-_AT_ONCE_WITHOUT_OWN = _at_once(
-    ~exists().where(Policy.tenant_id == Tenant.id, Policy.tenant_id != PLATFORM_TENANT_ID),
-    ~exists().where(Role.tenant_id == Tenant.id, RolePolicy.role_id == Role.id),
-)
-"""Only for tenants in which nothing more is required than by the platform."""
+_AT_ONCE = {
+    (is_of_tenant, is_pushed): _at_once(is_of_tenant=is_of_tenant, is_pushed=is_pushed)
+    for is_of_tenant in (True, False)
+    for is_pushed in (True, False)
+}
+"""By whether what is required is so of the tenant, and whether the request was pushed."""
 
 
 def _kept_claims(

@@ -72,8 +72,8 @@ async def _answer(
         is_pushed = asked.pushed_id is not None
         checks.check_source(client, is_pushed=is_pushed, is_signed=asked.is_signed)
         validated = await checks.validate(storage, issuer, client, back.uri, asked.parameters)
-        if asked.row is None and not is_pushed:
-            code = await code_grants.grant_at_once(storage, validated, cookie)
+        if asked.row is None:
+            code = await code_grants.grant_at_once(storage, validated, cookie, asked.pushed_id)
             if code is not None:
                 return await answer.send(storage, back, {"code": code})
         visitor = await visitors.find_signed_in(storage, issuer, cookie)
