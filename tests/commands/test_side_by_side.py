@@ -27,8 +27,8 @@ from idp.config import Settings
 from idp.platform import clock, revisions, schema, steps
 from idp.platform.releases import service as releases
 from idp.platform.releases.models import Installation, Node
-from tests.commands.test_setup import IDP
 from tests.conftest import as_environment
+from tests.nursery import COMMAND
 from tests.servers import LiveServer
 
 HEAD = schema.head()
@@ -146,7 +146,7 @@ def test_a_worker_goes_on_with_a_newer_database_that_fits(
 ) -> None:
     newer(settings, fits=True)
     environment = {"PATH": os.environ["PATH"], **as_environment(settings)}
-    worker = subprocess.Popen([*IDP, "worker"], cwd=ROOT, env=environment)
+    worker = subprocess.Popen([*COMMAND, "worker"], cwd=ROOT, env=environment)
     try:
         end = time.monotonic() + 60
         while not releases.running(session):
