@@ -38,15 +38,15 @@ def replays(servers: Servers) -> list[Result]:
     request = ours.by_client("machine-es256", grant_type="client_credentials", scope="fast.read")
     name = servers.small.database.partition("@/")[2].partition("?")[0]
     where = f"host={servers.postgres.folder} user=postgres dbname={name}"
-    script = partial(_bound, request, ours.url + ours.token, _paced(A_SECOND))
+    script = partial(_bound, request, ours.url + ours.token)
+    paced, at_once = partial(script, _paced(A_SECOND)), partial(script, itertools.repeat(None))
     rates: list[float] = []
     middles: list[float] = []
     rows: list[float] = []
     with psycopg.connect(where, autocommit=True) as connection:
         for _ in range(servers.plan.count(MINUTES)):
-            taken = load.drive(ours.url, script, 60)
-            rates.append(taken.rate)
-            middles.append(taken.p50)
+            rates.append(load.drive(ours.url, paced, 60).rate)
+            middles.append(load.drive(ours.url, at_once, 1, connections=1).p50)
             rows += connection.execute(_COUNT).fetchone() or ()
     first, last = Figure(middles[:MEASURED]), Figure(middles[-MEASURED:])
     return [
