@@ -12,6 +12,7 @@ import re
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -477,6 +478,7 @@ def sign_in(ours: Server) -> Taken:
             (yield request).expect(303)
             yield None
 
+    time.sleep(1)  # passwords of the round before may still be checked
     return load.drive(ours.url, steps, LOGIN_SECONDS, LOGIN_CONNECTIONS, ours.spent)
 
 

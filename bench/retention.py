@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,19 +14,16 @@ import psycopg
 from bench.cases import Target, measure, sign_in
 from bench.load import Taken
 from bench.measure import Figure, Result, at_least
+from bench.removing import READY
 from bench.servers import Servers
 from bench.targets import Server
-from idp.config import Settings
 from idp.platform.audit.tags import Tag
-from idp.platform.jobs import cleanup
-from idp.runtime import create
 from tests.servers import clean_environment
 
 EVENTS = 150_000
 """More than are removed during a round."""
 A_SECOND = 2000
 """Events that a busy installation writes in a second, and that must be removed in one."""
-READY = "ready"
 
 _FILL = """
     INSERT INTO audit_event (at, tag, user_id, client_id, tenant_id, request_id)
@@ -81,7 +77,7 @@ def _old(connection: psycopg.Connection[tuple[int]]) -> int:
 def _removing(servers: Servers) -> Iterator[None]:
     """Have another process remove old events, as the worker does."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.retention"],
+        [sys.executable, "-m", "bench.removing"],
         env={**clean_environment(), **servers.small.environment},
         stdout=subprocess.PIPE,
         text=True,
@@ -94,9 +90,3 @@ def _removing(servers: Servers) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(20)
-
-
-if __name__ == "__main__":
-    runtime = create(Settings(), role="worker")
-    print(READY, flush=True)
-    cleanup.forget_audit(runtime, threading.Event())
