@@ -12,7 +12,7 @@ READY = "ready"
 
 
 def main() -> None:
-    """Say that all is ready, and remove what there is."""
+    """Report that all is ready, and remove what there is."""
     runtime = create(Settings(), role="worker")
     print(READY, flush=True)
     cleanup.forget_audit(runtime, threading.Event())
