@@ -11,7 +11,7 @@ from idp.directory.clients import strangers
 from idp.directory.clients.documents import Document
 from idp.directory.clients.models import Client
 from idp.oauth.models import Consent
-from tests.browser.test_look import Visit
+from tests.browser.test_passkeys import open_window
 from tests.protocol import PASSWORD, add_person, add_role, bearer, register
 from tests.registering import REGISTER, initial_token, metadata
 
@@ -71,10 +71,8 @@ def test_administrators_judge_applications_that_came_by_themselves(
     chromium, house, language, colours
 ):
     server, rows = house
-    locale = {"en": "en-GB", "zh": "zh-CN"}[language]
-    context = chromium.new_context(locale=locale, color_scheme=colours)
-    page = context.new_page()
-    visit = Visit(page, server.url, language)
+    visit = open_window(chromium, server.url, language, colours)
+    page = visit.page
     enter(page, f"{server.url}/console/platform/policy/applications")
     page.wait_for_url("**/policy/applications")
     visit.look("strangers-policy")
@@ -113,7 +111,7 @@ def test_administrators_judge_applications_that_came_by_themselves(
     visit.open("/console/platform/policy/applications", "strangers-policy-blocked")
     blocked = page.locator("#clients_by_document_blocked")
     expect(blocked).to_have_value("https://assistant.example/oauth/client.json")
-    context.close()
+    page.context.close()
 
 
 @pytest.mark.parametrize(("language", "colours"), [("en", "light"), ("zh", "dark")])
@@ -122,10 +120,8 @@ def test_people_open_applications_and_take_access_back(chromium, house, session,
     let_in = strangers.StrangerPolicy(tenant_id=1, clients_by_document="any")
     session.add(let_in)
     session.commit()
-    locale = {"en": "en-GB", "zh": "zh-CN"}[language]
-    context = chromium.new_context(locale=locale, color_scheme=colours)
-    page = context.new_page()
-    visit = Visit(page, server.url, language)
+    visit = open_window(chromium, server.url, language, colours)
+    page = visit.page
     enter(page, f"{server.url}/account/applications")
     page.wait_for_url("**/account/applications")
     start = page.locator(f"a[href^='{START}']")
@@ -146,4 +142,4 @@ def test_people_open_applications_and_take_access_back(chromium, house, session,
     visit.look("strangers-account-revoked")
     expect(page.locator(".rows > li")).to_have_count(4)
     expect(start).to_have_count(0)
-    context.close()
+    page.context.close()

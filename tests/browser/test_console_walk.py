@@ -77,11 +77,6 @@ def listening(context: BrowserContext) -> tuple[Page, list[str]]:
     return page, complaints
 
 
-def examine(page: Page, name: str) -> None:
-    """Run axe on the page that is open."""
-    assert violations(page) == [], name
-
-
 @pytest.mark.parametrize(
     ("person", "language", "colours", "width"),
     [
@@ -109,7 +104,7 @@ def test_every_screen_keeps_to_the_policy_and_is_readable(
         assert page.evaluate("document.documentElement.scrollWidth") <= width, screen.name
         assert page.evaluate(TOO_WIDE) == [], screen.name
         if width < 1280:
-            examine(page, screen.name)
+            assert violations(page) == [], screen.name
         assert complaints == [], screen.name
         opened += 1
     assert opened == sum(
