@@ -51,7 +51,7 @@ from idp.platform.web.routing import Route
 from idp.publishing.codegen import generators
 from idp.runtime import create as create_runtime
 from idp.seeds import seed
-from tests import protocol, repeated
+from tests import hashes, repeated
 from tests.delivery import deliver_due
 from tests.servers import LiveServer, Postgres, Valkey, free_port, quick_dir, short_dir
 
@@ -59,6 +59,8 @@ SECRET_KEY = "bqOnlyTheTestsKnowThis7vJ2xWmZk4RtYc0Hs"
 ADMIN_PASSWORD = "purple-tin-kettle-42"
 
 _REAL_HASHES = {name: getattr(passwords, name) for name in ("_hasher", "_NOBODY")}
+
+hashes.hash_quickly()
 
 # Servers and commands that tests start would compile every module anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -313,15 +315,6 @@ def _loopback_only() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", guarded)
         patch.setattr(socket.socket, "connect_ex", guarded_ex)
-        yield
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _quick_hashes() -> Iterator[None]:
-    """Hash passwords cheaply; servers and commands that are started hash for real."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passwords, "_hasher", protocol.QUICK_HASHER)
-        patch.setattr(passwords, "_NOBODY", protocol.password_hash(secrets.token_hex()))
         yield
 
 

@@ -1,7 +1,8 @@
 """A process that has imported what `idp` imports; servers and commands are forks of it.
 
-It runs nothing else. Each request is one message: arguments, environment and folder as JSON, with
-the files for output and errors, and the end of a pipe that the exit code is written to.
+It runs nothing else, and hashes passwords cheaply. Each request is one message: arguments,
+environment and folder as JSON, with the files for output and errors, and the end of a pipe that the
+exit code is written to.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
+
+from tests import hashes
 
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-c", "from idp.cli import main; main()"]
@@ -145,6 +148,52 @@ NURSERY = Nursery()
 """The one of this process."""
 
 
+_PROGRAM = """#!{python} -IS
+import json, os, socket, sys
+
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
+    door.connect({door!r})
+    message = {{"arguments": sys.argv[1:], "environment": {{**os.environ}}, "folder": os.getcwd()}}
+    socket.send_fds(door, [json.dumps(message).encode()], [1, 2])
+    sys.exit(int(door.recv(16) or 1))
+"""
+
+
+@contextlib.contextmanager
+def program(path: Path) -> Iterator[None]:
+    """Write a program `idp` for shells, which runs as a fork of the nursery; it reads no input."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    door = path.with_name("door")
+    path.write_text(_PROGRAM.format(python=sys.executable, door=str(door)))
+    path.chmod(0o755)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+        listening.bind(str(door))
+        listening.listen()
+        thread = threading.Thread(target=_run_for_shells, args=(listening,))
+        thread.start()
+        try:
+            yield
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)  # ends the wait for the next one
+            thread.join()
+
+
+def _run_for_shells(listening: socket.socket) -> None:
+    while True:
+        try:
+            connection, _ = listening.accept()
+        except OSError:
+            return
+        with connection:
+            data, files, _, _ = socket.recv_fds(connection, _LARGEST, 2)
+            asked = json.loads(data)
+            with os.fdopen(files[0], "wb") as output, os.fdopen(files[1], "wb") as errors:
+                child = NURSERY.start(
+                    asked["arguments"], asked["environment"], asked["folder"], output, errors
+                )
+            connection.send(str(child.wait()).encode())
+
+
 # The side of the nursery.
 
 
@@ -155,6 +204,7 @@ def main(requests: socket.socket) -> None:
         *("alembic.command", "redis"),
     ):
         importlib.import_module(name)
+    hashes.hash_quickly()
     waking, woken = os.pipe()
     for end in (waking, woken):
         os.set_blocking(end, False)

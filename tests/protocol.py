@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from argon2 import PasswordHasher
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -39,6 +38,7 @@ from idp.platform.issuer import Issuer
 from idp.platform.sessions import service as sessions
 from idp.platform.sessions.service import Authentication
 from tests.authenticator import Authenticator
+from tests.hashes import QUICK_HASHER
 
 if TYPE_CHECKING:
     from werkzeug.test import TestResponse
@@ -53,10 +53,6 @@ CHALLENGE = (
     base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 )
 IDENTITY_SCOPES = ("openid", "profile", "email", "phone", "address")
-
-
-QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-"""Hashes cheaply; what it costs for real is tested with the hashing itself."""
 
 
 @functools.cache

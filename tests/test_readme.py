@@ -34,6 +34,7 @@ from idp.directory.tenants.models import Tenant
 from idp.runtime import create as create_runtime
 from tests.conformance.browser import Browser, Page, Person
 from tests.conftest import as_environment
+from tests.nursery import program
 from tests.servers import LiveServer, clean_environment, free_port
 
 ROOT = Path(__file__).parent.parent
@@ -93,29 +94,26 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     folder = tmp_path_factory.mktemp("checkout")
     (folder / "docs").symlink_to(ROOT / "docs")
     command = folder / ".venv/bin/idp"
-    command.parent.mkdir(parents=True)
-    code = "from idp.cli import main; main()"
-    command.write_text(f"#!/bin/sh\nPYTHONPATH='{ROOT}' exec '{sys.executable}' -c '{code}' \"$@\"")
-    command.chmod(0o755)
     port = free_port()
     development = {"IDP_ENVIRONMENT": "development", "IDP_DEMO": "1"}
-    done = subprocess.run(
-        [command, "setup", "--json"],
-        cwd=folder,
-        env={**clean_environment(), **development},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
     here = {
         **development,
         "IDP_PUBLIC_URL": f"http://127.0.0.1:{port}",
         "IDP_DATA_DIR": str(folder / "var"),
         "IDP_KEYS_DIR": str(folder / "keys"),
     }
-    server = LiveServer.start(here, port=port, log=folder / "server.log")
-    yield Checkout(folder, server, json.loads(done.stdout)["demo_password"])
-    server.stop()
+    with program(command):
+        done = subprocess.run(
+            [command, "setup", "--json"],
+            cwd=folder,
+            env={**clean_environment(), **development},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        server = LiveServer.start(here, port=port, log=folder / "server.log", command=None)
+        yield Checkout(folder, server, json.loads(done.stdout)["demo_password"])
+        server.stop()
 
 
 # What is made from the code

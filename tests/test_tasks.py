@@ -8,12 +8,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.nursery import program
 from tests.servers import LiveServer
 
 ROOT = Path(__file__).parent.parent
@@ -25,14 +26,12 @@ pytestmark = [
 
 
 @pytest.fixture
-def run_page(live_server: Callable[..., LiveServer], tmp_path: Path) -> Callable[[str], str]:
+def run_page(
+    live_server: Callable[..., LiveServer], tmp_path: Path
+) -> Iterator[Callable[[str], str]]:
     """Run all shell blocks of a page, one after the other in one shell; return what they print."""
     server = live_server()
     command = tmp_path / "bin/idp"
-    command.parent.mkdir()
-    code = "from idp.cli import main; main()"
-    command.write_text(f"#!/bin/sh\nPYTHONPATH='{ROOT}' exec '{sys.executable}' -c '{code}' \"$@\"")
-    command.chmod(0o755)
 
     def run(name: str) -> str:
         text = (ROOT / "docs/tasks" / name).read_text()
@@ -57,7 +56,8 @@ def run_page(live_server: Callable[..., LiveServer], tmp_path: Path) -> Callable
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    return run
+    with program(command):
+        yield run
 
 
 def documents(text: str) -> list[Any]:

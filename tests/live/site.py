@@ -139,7 +139,12 @@ class Site:
         port = urlsplit(self.url).port
         assert port is not None
         self.server = LiveServer.start(
-            self.server.environment, port=port, log=self.server.log, workers=2, arguments=()
+            self.server.environment,
+            port=port,
+            log=self.server.log,
+            workers=2,
+            arguments=(),
+            command=None,
         )
 
     def worker_pids(self) -> list[int]:
@@ -304,6 +309,7 @@ def running(folder: Path, database_url: str, **fields: Any) -> Iterator[Site]:
             log=folder / "server.log",
             workers=1 if database_url.startswith("sqlite") else 2,
             arguments=(),
+            command=None,
         )
         site = Site(server, runtime, valkey, f"http://{settings.metrics_listen}/metrics")
         try:

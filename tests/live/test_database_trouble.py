@@ -22,7 +22,7 @@ pytestmark = pytest.mark.no_database
 NAME = "trouble"
 CALLERS = 40
 """More than the connections of both workers together."""
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS = 0.2
 """Between two requests of a caller: other tests want the machine too."""
 CUTS = 20
 RECOVERY_SECONDS = 4.0

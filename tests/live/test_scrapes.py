@@ -74,7 +74,9 @@ def test_a_scrape_is_answered_within_a_second_while_postgresql_is_frozen(
         database_url=cluster.url("scraped"),
         metrics_listen=f"127.0.0.1:{metrics_port}",
     )
-    server = LiveServer.start(as_environment(settings), port=port, log=tmp_path / "server.log")
+    server = LiveServer.start(
+        as_environment(settings), port=port, log=tmp_path / "server.log", command=None
+    )
     try:
         wait_for(metrics_port, "idp_database_up", lambda up: up == 1)
         cluster.freeze()

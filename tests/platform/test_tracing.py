@@ -328,7 +328,9 @@ def test_server_and_worker_send_their_spans(collector, settings, tmp_path, sessi
         public_url=f"http://127.0.0.1:{port}",
     )
     machine = protocol.register(session)
-    server = LiveServer.start(as_environment(served), port=port, log=tmp_path / "log", arguments=())
+    server = LiveServer.start(
+        as_environment(served), port=port, log=tmp_path / "log", arguments=(), command=None
+    )
     try:
         form = {"grant_type": "authorization_code", "code": "x", **machine.post}
         with pytest.raises(urllib.error.HTTPError) as refused:

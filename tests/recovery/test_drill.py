@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +22,7 @@ from idp.publishing.files import storage
 from idp.runtime import create as create_runtime
 from tests.conftest import SECRET_KEY, _migrate_and_seed, as_environment, create_database
 from tests.live.site import Site, running
+from tests.nursery import NURSERY
 from tests.protocol import App
 from tests.recovery.conftest import Place
 from tests.recovery.test_backup import add_file, manifest_of
@@ -36,13 +35,8 @@ NAME = "lost"
 
 def command(environment: Mapping[str, str], *arguments: str | Path) -> Any:
     """Run `idp` in a process of its own and read its answer."""
-    done = subprocess.run(
-        [sys.executable, "-c", "from idp.cli import main; main()", *arguments, "--json"],
-        env={**clean_environment(), **environment},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
+    done = NURSERY.run(
+        (*map(str, arguments), "--json"), {**clean_environment(), **environment}, ROOT, 300
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
