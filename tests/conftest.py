@@ -1,7 +1,7 @@
 """Fixtures of every test: settings, databases, the application, and servers to talk to.
 
-Each test has a database of its own, copied from a template that is migrated and seeded once per
-run: a SQLite file, or with `--database postgresql` a database of a real cluster.
+Each test has a database to itself, as a template is that is migrated and seeded once per run: a
+SQLite file, or with `--database postgresql` a database of a real cluster.
 """
 
 from __future__ import annotations
@@ -26,14 +26,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-import psycopg
 import pytest
 import redis
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 from jinja2 import FileSystemBytecodeCache
-from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy import Dialect, Engine
 from sqlalchemy.orm import Session
@@ -52,6 +50,7 @@ from idp.publishing.codegen import generators
 from idp.runtime import create as create_runtime
 from idp.seeds import seed
 from tests import hashes, repeated
+from tests.databases import Lent, create_database, drop_database
 from tests.delivery import deliver_due
 from tests.servers import LiveServer, Postgres, Valkey, free_port, quick_dir, short_dir
 
@@ -143,24 +142,6 @@ class Run:
 
 
 _RUN = pytest.StashKey[Run]()
-
-
-def create_database(server: Postgres, name: str, template: str = "template0") -> None:
-    """Make a database, in the way that is fastest for a small template."""
-    with psycopg.connect(server.maintenance, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
-                sql.Identifier(name), sql.Identifier(template)
-            )
-        )
-
-
-def drop_database(server: Postgres, name: str) -> None:
-    """Drop a database and cut its connections."""
-    with psycopg.connect(server.maintenance, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-        )
 
 
 def make_settings(folder: Path, **fields: Any) -> Settings:
@@ -349,6 +330,14 @@ def new_database(run: Run) -> Iterator[Callable[[], str]]:
         drop_database(server, name)
 
 
+@pytest.fixture(scope="session")
+def _lent(run: Run) -> Iterator[Lent]:
+    """Return the database that tests of this process use one after the other."""
+    lent = Lent(run.postgres_server(), run.postgresql_template())
+    yield lent
+    lent.drop()
+
+
 @pytest.fixture
 def database_url(
     request: pytest.FixtureRequest, run: Run, tmp_path: Path, pytestconfig: pytest.Config
@@ -360,11 +349,9 @@ def database_url(
         shutil.copyfile(run.sqlite_template(), path)
         yield sqlite_url(path)
         return
-    name = f"test_{secrets.token_hex(6)}"
-    template = run.postgresql_template()
-    create_database(run.postgres_server(), name, template)
-    yield run.postgres_server().url(name)
-    drop_database(run.postgres_server(), name)
+    lent: Lent = request.getfixturevalue("_lent")
+    yield lent.lend()
+    lent.take_back()
 
 
 @pytest.fixture

@@ -24,14 +24,8 @@ from idp.config import Settings, sqlite_url
 from idp.directory.tenants.models import Tenant
 from idp.directory.users import service as users
 from tests import protocol
-from tests.conftest import (
-    IssuerClient,
-    Run,
-    as_environment,
-    create_database,
-    drop_database,
-    make_settings,
-)
+from tests.conftest import IssuerClient, Run, as_environment, make_settings
+from tests.databases import create_database, drop_database
 from tests.pages.browsing import submit
 
 GIVEN = "a-password-for-the-demo"

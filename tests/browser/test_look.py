@@ -27,7 +27,8 @@ from idp.publishing.gateway import service as publications
 from idp.publishing.gateway.service import PublishRequest, planning
 from idp.publishing.gateway.validation import Description
 from tests.browser.accessibility import violations
-from tests.conftest import as_environment, create_database, drop_database, make_settings
+from tests.conftest import as_environment, make_settings
+from tests.databases import create_database, drop_database
 from tests.protocol import (
     PASSWORD,
     add_person,

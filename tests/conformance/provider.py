@@ -20,7 +20,8 @@ from idp.config import Settings, sqlite_url
 from idp.platform.runtime import Runtime
 from tests import protocol
 from tests.conformance.browser import Person
-from tests.conftest import Run, as_environment, create_database, drop_database, make_settings
+from tests.conftest import Run, as_environment, make_settings
+from tests.databases import create_database, drop_database
 from tests.servers import LiveServer, free_port
 
 DISCOVERY = "/.well-known/openid-configuration"

@@ -25,7 +25,8 @@ from idp.oauth import refresh_rules
 from idp.platform.runtime import Runtime
 from idp.runtime import create as create_runtime
 from tests import protocol
-from tests.conftest import Run, as_environment, create_database, drop_database, make_settings
+from tests.conftest import Run, as_environment, make_settings
+from tests.databases import create_database, drop_database
 from tests.protocol import App
 from tests.servers import LiveServer, Valkey, free_port
 

@@ -18,7 +18,8 @@ from idp.runtime import THREADS
 from idp.runtime import create as create_runtime
 from tests import protocol
 from tests.attacks.forging import unsigned
-from tests.conftest import Run, as_environment, create_database, drop_database, make_settings
+from tests.conftest import Run, as_environment, make_settings
+from tests.databases import create_database, drop_database
 from tests.live.site import FORM_TOKEN, Answer, Site
 from tests.servers import LiveServer, Valkey, free_port
 

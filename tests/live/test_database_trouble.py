@@ -11,7 +11,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.conftest import _migrate_and_seed, create_database
+from tests.conftest import _migrate_and_seed
+from tests.databases import create_database
 from tests.live import callers
 from tests.live.callers import Caller, Crowd
 from tests.live.site import Site, running

@@ -19,7 +19,8 @@ from idp.doctor import storage
 from idp.platform import connections, postgres
 from idp.platform.connections.hosts import known
 from tests import coroutines, protocol
-from tests.conftest import _migrate_and_seed, create_database, make_settings
+from tests.conftest import _migrate_and_seed, make_settings
+from tests.databases import create_database
 from tests.live.site import OFFLINE, Site, running
 from tests.live.test_remembered import administration
 from tests.protocol import App

@@ -15,7 +15,8 @@ import pytest
 
 from idp.platform.notify import service as notify
 from idp.runtime import create as create_runtime
-from tests.conftest import _migrate_and_seed, as_environment, create_database, make_settings
+from tests.conftest import _migrate_and_seed, as_environment, make_settings
+from tests.databases import create_database
 from tests.servers import LiveServer, Postgres, clean_environment, free_port
 
 pytestmark = pytest.mark.no_database

@@ -19,7 +19,8 @@ from idp.platform.jobs.models import OutboxMessage
 from idp.platform.releases.models import Node
 from idp.platform.runtime import Runtime
 from idp.runtime import create as create_runtime
-from tests.conftest import _migrate_and_seed, create_database, make_settings
+from tests.conftest import _migrate_and_seed, make_settings
+from tests.databases import create_database
 from tests.servers import Postgres
 
 ROWS = 25

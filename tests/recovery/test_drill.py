@@ -20,7 +20,8 @@ from idp.directory.users.models import User
 from idp.oauth.models import Grant, RefreshFamily
 from idp.publishing.files import storage
 from idp.runtime import create as create_runtime
-from tests.conftest import SECRET_KEY, _migrate_and_seed, as_environment, create_database
+from tests.conftest import SECRET_KEY, _migrate_and_seed, as_environment
+from tests.databases import create_database
 from tests.live.site import Site, running
 from tests.nursery import NURSERY
 from tests.protocol import App

@@ -23,7 +23,8 @@ from typing import Any
 import psycopg
 from aiosmtpd.controller import Controller
 
-from tests.conftest import as_environment, create_database, make_settings
+from tests.conftest import as_environment, make_settings
+from tests.databases import create_database
 from tests.rehearsal import load, prepare
 from tests.rehearsal.load import Fleet, Ledger, Load
 from tests.rehearsal.patroni import Etcd, Member
