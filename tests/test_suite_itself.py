@@ -210,15 +210,15 @@ def test_a_run_notes_what_its_tests_send(tmp_path: Path) -> None:
     others = "tests/test_suite_itself.py::test_sockets_to_other_hosts_are_closed"
 
     def run(*arguments: str | Path) -> str:
-        command = [sys.executable, "-m", "pytest", "-q", "-n1", *arguments]
+        command = [sys.executable, "-m", "pytest", "-q", *arguments]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout
         return done.stdout
 
-    run("--note-statements", noted, test)
+    run("-n1", "--note-statements", noted, test)
     found = repeated.gather([noted])
     assert set(found) == {test}
     assert found[test].seconds > 0
     assert len(found[test].statements) >= 2
     # A test that the notes do not know runs.
-    assert "4 passed" in run("--by-statements", noted, test, others)
+    assert "4 passed" in run("-n0", "--by-statements", noted, test, others)
