@@ -51,7 +51,7 @@ from idp.platform.web.routing import Route
 from idp.publishing.codegen import generators
 from idp.runtime import create as create_runtime
 from idp.seeds import seed
-from tests import protocol, repeated
+from tests import quick_hashes, repeated
 from tests.delivery import deliver_due
 from tests.servers import LiveServer, Postgres, Valkey, free_port, quick_dir, short_dir
 
@@ -318,10 +318,10 @@ def _loopback_only() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _quick_hashes() -> Iterator[None]:
-    """Hash passwords cheaply; servers and commands that are started hash for real."""
+    """Hash passwords cheaply; commands that are started hash for real."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passwords, "_hasher", protocol.QUICK_HASHER)
-        patch.setattr(passwords, "_NOBODY", protocol.password_hash(secrets.token_hex()))
+        for name, value in quick_hashes.replacements().items():
+            patch.setattr(passwords, name, value)
         yield
 
 

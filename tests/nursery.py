@@ -115,10 +115,20 @@ class Nursery:
         folder: Path,
         output: IO[Any],
         errors: IO[Any] | None = None,
+        *,
+        quick_hashes: bool = False,
     ) -> Child:
-        """Start `idp` with these arguments in a session of its own; errors go to the output."""
+        """Start `idp` with these arguments in a session of its own; errors go to the output.
+
+        `quick_hashes`: it hashes passwords cheaply, as the tests do.
+        """
         read, write = os.pipe()
-        message = {"arguments": [*arguments], "environment": {**environment}, "folder": str(folder)}
+        message = {
+            "arguments": [*arguments],
+            "environment": {**environment},
+            "folder": str(folder),
+            "quick_hashes": quick_hashes,
+        }
         files = [output.fileno(), (errors or output).fileno(), write]
         with self._turn:
             if self._socket is None:
@@ -211,6 +221,8 @@ def _become(request: Mapping[str, Any], output: int, errors: int) -> None:
         os.environ.clear()
         os.environ.update(request["environment"])
         time.tzset()
+        if request["quick_hashes"]:
+            importlib.import_module("tests.quick_hashes").use()
         # A server that is to take over is started with these.
         sys.argv = ["-c", *request["arguments"]]
         sys.orig_argv = [*COMMAND, *request["arguments"]]

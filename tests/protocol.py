@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from argon2 import PasswordHasher
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -38,6 +37,7 @@ from idp.platform import clock, runtime
 from idp.platform.issuer import Issuer
 from idp.platform.sessions import service as sessions
 from idp.platform.sessions.service import Authentication
+from tests import quick_hashes
 from tests.authenticator import Authenticator
 
 if TYPE_CHECKING:
@@ -55,14 +55,10 @@ CHALLENGE = (
 IDENTITY_SCOPES = ("openid", "profile", "email", "phone", "address")
 
 
-QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-"""Hashes cheaply; what it costs for real is tested with the hashing itself."""
-
-
 @functools.cache
 def password_hash(password: str = PASSWORD) -> str:
     """Hash a password cheaply."""
-    return QUICK_HASHER.hash(password)
+    return quick_hashes.HASHER.hash(password)
 
 
 @dataclass(frozen=True)

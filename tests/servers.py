@@ -334,17 +334,19 @@ class LiveServer:
         arguments: tuple[str, ...] = ("--no-worker",),
         command: Sequence[str | Path] | None = COMMAND,
         folder: Path = ROOT,
+        quick_hashes: bool = False,
     ) -> LiveServer:
         """Start the server and wait until it is ready.
 
-        `command`: how `idp` is called; None: it is forked from a process that has it in memory.
+        `command`: how `idp` is called; None: it is forked from a process that has it in memory, and
+        may hash passwords cheaply.
         """
         child = {**clean_environment(), **environment}
         serve = ("serve", "--listen", f"127.0.0.1:{port}", "--workers", str(workers), *arguments)
         process: subprocess.Popen[bytes] | Child
         with log.open("ab") as output:
             if command is None:
-                process = NURSERY.start(serve, child, folder, output)
+                process = NURSERY.start(serve, child, folder, output, quick_hashes=quick_hashes)
             else:
                 process = subprocess.Popen(
                     [*command, *serve],

@@ -79,6 +79,7 @@ def running(database_url: str, folder: Path, **fields: Any) -> Iterator[Provider
         log=folder / f"{port}.log",
         arguments=("--no-worker", "--overlap"),
         command=None,
+        quick_hashes=True,
     )
     runtime = create_runtime(settings)
     try:
