@@ -31,6 +31,7 @@ from tests.conftest import (
     create_database,
     drop_database,
     make_settings,
+    share_compiled,
 )
 from tests.pages.browsing import submit
 
@@ -121,8 +122,9 @@ def demo(
     url = sqlite_url(folder / _DATABASE) if is_sqlite else new_database_url(_TEMPLATE)
     settings = _settings(folder, url)
     app = create_app(settings)
+    runtime = share_compiled(app, run)
     yield Demo(settings, app, json.loads((folder / _PRINTED).read_text()))
-    app.extensions["idp"].engine.dispose()
+    runtime.engine.dispose()
 
 
 def _settings(folder: Path, url: str) -> Settings:
