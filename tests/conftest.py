@@ -457,14 +457,19 @@ def _share_statements(engine: Engine) -> None:
     engine._compiled_cache = statements
 
 
+def share_compiled(app: Flask, run: Run) -> Runtime:
+    """Share what each application would compile anew: its templates and its statements."""
+    app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(run.folder))
+    runtime: Runtime = app.extensions["idp"]
+    _share_statements(runtime.engine)
+    return runtime
+
+
 @pytest.fixture
 def app(settings: Settings, run: Run) -> Iterator[Flask]:
     """Return the application, as a server would run it."""
     app = create_app(settings)
-    # Each application would compile its templates anew.
-    app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(run.folder))
-    runtime: Runtime = app.extensions["idp"]
-    _share_statements(runtime.engine)
+    runtime = share_compiled(app, run)
     runtime.cache._poll_seconds = 0  # what another node changes is seen at once
     yield app
     runtime.engine.dispose()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-import os
+import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -53,7 +52,6 @@ class Lent:
 
     server: Postgres
     template: str
-    _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _name: str | None = None
 
     def lend(self) -> str:
@@ -81,7 +79,7 @@ class Lent:
             self._name = None
 
     def _make(self) -> None:
-        self._name = f"test_{os.getpid()}_{next(self._numbers)}"
+        self._name = f"test_{secrets.token_hex(6)}"
         create_database(self.server, self._name, self.template)
         self._connection = psycopg.connect(
             f"host={self.server.folder} user=postgres dbname={self._name}",

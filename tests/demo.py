@@ -24,7 +24,7 @@ from idp.config import Settings, sqlite_url
 from idp.directory.tenants.models import Tenant
 from idp.directory.users import service as users
 from tests import protocol
-from tests.conftest import IssuerClient, Run, as_environment, make_settings
+from tests.conftest import IssuerClient, Run, as_environment, make_settings, share_compiled
 from tests.databases import create_database, drop_database
 from tests.pages.browsing import submit
 
@@ -115,8 +115,9 @@ def demo(
     url = sqlite_url(folder / _DATABASE) if is_sqlite else new_database_url(_TEMPLATE)
     settings = _settings(folder, url)
     app = create_app(settings)
+    runtime = share_compiled(app, run)
     yield Demo(settings, app, json.loads((folder / _PRINTED).read_text()))
-    app.extensions["idp"].engine.dispose()
+    runtime.engine.dispose()
 
 
 def _settings(folder: Path, url: str) -> Settings:

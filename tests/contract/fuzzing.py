@@ -5,6 +5,7 @@ Every run asks the same; FUZZ_EXAMPLES=300 asks more, and something else each ti
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from typing import Any
@@ -15,12 +16,16 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.python._constants import orchestrator
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
     response_schema_conformance,
     status_code_conformance,
 )
+
+# What the modules of the application import is read once, not for each document.
+orchestrator.local_imports_of = functools.cache(orchestrator.local_imports_of)
 
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES")
 CHECKS = [

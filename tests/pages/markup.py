@@ -19,7 +19,7 @@ NAMELESS = {"button", "hidden", "image", "reset", "submit"}
 REFERENCES = ("aria-controls", "aria-describedby", "aria-labelledby", "for", "form", "list")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Element:
     """An element with what is in it."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from flask_babel import format_date, format_datetime, format_timedelta, get_locale
 
+from idp.directory.users.profile import time_zones
 from idp.platform import clock
 
 
@@ -44,7 +45,7 @@ def _by_skeleton(day: date, skeleton: str) -> str:
 
 def zone(name: str | None) -> ZoneInfo:
     """Return the zone that a person chose in their profile, else UTC."""
-    return ZoneInfo(name if name in available_timezones() else "UTC")
+    return ZoneInfo(name if name in time_zones() else "UTC")
 
 
 def day(at: datetime, zone: ZoneInfo) -> str:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,9 +40,11 @@ from idp.publishing.codegen.models import JobState, SdkJob
 from idp.publishing.files.models import StoredFile
 from idp.publishing.gateway import products
 from idp.publishing.gateway.products import NewProduct
-from tests import protocol
-from tests.api import admin, center, userservice
+from tests import prepared, protocol
+from tests.api import admin, center
 from tests.api.center import Caller
+from tests.conftest import IssuerClient
+from tests.protocol import App
 
 OPERATIONS = {operation.id: operation for operation in dialect.operations}
 UNRELATED = "ids4.ms.us.menu.page"
@@ -450,6 +452,107 @@ def test_every_operation_is_walked():
     assert all(operation.scope for operation in dialect.operations)
 
 
+@dataclass(frozen=True)
+class Cast:
+    """Tokens of callers that are there before every test."""
+
+    refused: Mapping[str, tuple[str | None, int]]
+    """Those that may call nothing, with the status that they get."""
+    mary_id: int
+    mary: Mapping[str, str]
+    """Of a person who holds nothing yet, by their only scope."""
+    robot: Mapping[str, str]
+    """Of a machine of the platform, by their only scope."""
+    root: str
+
+
+def make_cast(client: IssuerClient, session: Session) -> Cast:
+    """Make everybody. Those who are refused have whatever else an operation may ask for."""
+    home = protocol.add_tenant(session, "Home")
+    scopes = sorted({operation.scope for operation in OPERATIONS.values()})
+    rights = sorted({operation.permission for operation in OPERATIONS.values()})
+    root = center.administrator(client, session, scopes=scopes)
+    of_home = center.manager(
+        client, session, *rights, username="boss", tenant_id=home, scopes=scopes
+    )
+    of_first = center.manager(client, session, *rights, username="first", scopes=scopes)
+    nobody = center.manager(client, session, username="nobody", scopes=scopes)
+    protocol.add_role(session, of_home.user, "boss", ["ids4.ms.all"], tenant_id=home)
+    mary = protocol.add_person(session, "mary", email="mary@example.com")
+    robot = a_machine(session, "robot", scopes)
+    return Cast(
+        {
+            "no token": (None, 401),
+            "no valid token": ("a.b.c", 401),
+            "wrong scope": (center.token_for(session, root.user, [UNRELATED]), 403),
+            "scope without permission": (nobody.token, 403),
+            "administrator of a tenant": (of_home.token, 403),
+            "permission in the first tenant": (of_first.token, 403),
+            "machine of a tenant": (
+                token_of(client, a_machine(session, "local", scopes, tenant_id=home)),
+                403,
+            ),
+            "machine without the scope": (
+                token_of(client, a_machine(session, "other", [UNRELATED])),
+                403,
+            ),
+            "client of a tenant": (of_a_tenant(session, scopes, root.user), 403),
+        },
+        mary.id,
+        {scope: center.token_for(session, mary, [scope]) for scope in scopes},
+        {scope: token_of(client, robot, scope=scope) for scope in scopes},
+        center.token_for(session, root.user, ["ids4.ms.admin.all"]),
+    )
+
+
+def of_a_tenant(session: Session, scopes: Sequence[str], user: User) -> str:
+    """Make a token of a tenant's own client for a person."""
+    tenant_id = protocol.add_tenant(session, "Theirs")
+    tenants.add_member(session, tenant_id, user.id)
+    protocol.register(session, "theirs", scopes=("openid", *scopes), tenant_id=tenant_id)
+    found = snapshot.find(session, "theirs")
+    assert found is not None
+    token = operator_tokens.issue_by_command(session, found, user, tenant_id, scopes)
+    session.commit()
+    return token
+
+
+def a_machine(
+    session: Session, client_id: str, scopes: Sequence[str], tenant_id: int | None = None
+) -> App:
+    return protocol.register_machine(
+        session,
+        client_id,
+        scopes,
+        tenant_id=tenant_id,
+        access_token_lifetime=prepared.HOURS * 3600,
+    )
+
+
+def token_of(client: IssuerClient, machine: App, **parameters: str) -> str:
+    answer = protocol.machine_token(client, machine, **parameters)
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    token: str = answer.get_json()["access_token"]
+    return token
+
+
+@pytest.fixture(scope="module")
+def world(run, pytestconfig, tmp_path_factory):
+    with prepared.prepared(run, pytestconfig, tmp_path_factory, make_cast) as world:
+        yield world
+
+
+@pytest.fixture
+def database_url(world, tmp_path):
+    with world.lent(tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def cast(world):
+    return world.made
+
+
 def send(caller, operation, session):
     """Call an operation in the way that its case says."""
     case = CASES[operation.id]
@@ -459,51 +562,14 @@ def send(caller, operation, session):
     )
 
 
-def of_a_tenant(client, session, scope, user):
-    """Make a token of a tenant's own client for a person."""
-    tenant_id = protocol.add_tenant(session, "Theirs")
-    tenants.add_member(session, tenant_id, user.id)
-    protocol.register(session, "theirs", scopes=("openid", scope), tenant_id=tenant_id)
-    found = snapshot.find(session, "theirs")
-    assert found is not None
-    token = operator_tokens.issue_by_command(session, found, user, tenant_id, [scope])
-    session.commit()
-    return Caller(client, user, token)
-
-
-def a_machine(client, session, scope, client_id="robot", tenant_id=None):
-    robot = userservice.machine(client, session, client_id, scopes=[scope], tenant_id=tenant_id)
-    return Caller(client, None, robot.token)
-
-
 @pytest.mark.no_database
 @every_operation
-def test_who_may_not_call_changes_nothing(client, session, operation_id):
+def test_who_may_not_call_changes_nothing(client, session, cast, operation_id):
     operation, case = OPERATIONS[operation_id], CASES[operation_id]
-    home = protocol.add_tenant(session, "Home")
-    right = operation.scope
-    root = center.administrator(client, session, scopes=[right])
-    of_home = center.manager(client, session, right, tenant_id=home, scopes=[right])
-    of_first = center.manager(client, session, right, username="first", scopes=[right])
-    nobody = center.manager(client, session, username="nobody", scopes=[right])
-    protocol.add_role(session, of_home.user, "boss", ["ids4.ms.all"], tenant_id=home)
-    refused = {
-        "no token": (Caller(client, root.user, None), 401),
-        "no valid token": (Caller(client, root.user, "a.b.c"), 401),
-        "wrong scope": (
-            Caller(client, root.user, center.token_for(session, root.user, [UNRELATED])),
-            403,
-        ),
-        "scope without permission": (nobody, 403),
-        "administrator of a tenant": (of_home, 403),
-        "permission in the first tenant": (of_first, 403),
-        "machine of a tenant": (a_machine(client, session, right, tenant_id=home), 403),
-        "machine without the scope": (a_machine(client, session, UNRELATED, "other"), 403),
-        "client of a tenant": (of_a_tenant(client, session, right, root.user), 403),
-    }
     path = case.path(session)
     before = center.whole_database(session) | {"audit_event": []}
-    for who, (caller, status) in refused.items():
+    for who, (token, status) in cast.refused.items():
+        caller = Caller(client, None, token)
         assert admin.refused(caller, operation.method, path, case.body, **case.query) == (
             status,
             {},
@@ -520,18 +586,17 @@ def test_who_may_not_call_changes_nothing(client, session, operation_id):
         pytest.param("administrators", marks=pytest.mark.no_database),
     ],
 )
-def test_who_may_call_is_answered(client, session, operation_id, how):
+def test_who_may_call_is_answered(client, session, cast, operation_id, how):
     operation, case = OPERATIONS[operation_id], CASES[operation_id]
-    caller = center.manager(client, session, scopes=[operation.scope])
-    caller.user.email = "mary@example.com"
+    mary = session.get_one(User, cast.mary_id)
     if how == "direct grant":
-        protocol.grant_directly(session, caller.user, operation.permission)
+        protocol.grant_directly(session, mary, operation.permission)
     else:
         # The `.all` of the module; the role of administrators has `ids4.ms.all`.
         code = f"ids4.ms.admin.{operation.module}.all"
         name, codes = ("helpers", [code]) if how == "role of the platform" else (how, [])
-        protocol.add_role(session, caller.user, name, codes, tenant_id=None)
-    answer = send(caller, operation, session)
+        protocol.add_role(session, mary, name, codes, tenant_id=None)
+    answer = send(Caller(client, mary, cast.mary[operation.scope]), operation, session)
     assert answer.status_code == case.status, answer.get_data(as_text=True)
     assert answer.headers["Cache-Control"] == "no-store"
 
@@ -539,10 +604,10 @@ def test_who_may_call_is_answered(client, session, operation_id, how):
 @pytest.mark.no_database
 @every_operation
 def test_a_machine_of_the_platform_is_answered_unless_a_person_is_needed(
-    client, session, operation_id
+    client, session, cast, operation_id
 ):
     operation = OPERATIONS[operation_id]
-    answer = send(a_machine(client, session, operation.scope), operation, session)
+    answer = send(Caller(client, None, cast.robot[operation.scope]), operation, session)
     status = CASES[operation_id].status if operation.machine else 403
     assert answer.status_code == status, answer.get_data(as_text=True)
 
@@ -554,11 +619,11 @@ def test_only_what_needs_a_person_refuses_machines():
 
 @pytest.mark.no_database
 @every_operation
-def test_a_change_needs_the_state_that_it_is_meant_for(client, session, operation_id):
+def test_a_change_needs_the_state_that_it_is_meant_for(client, session, cast, operation_id):
     operation, case = OPERATIONS[operation_id], CASES[operation_id]
     if operation.method not in CHANGES:
         return
-    root, path = admin.root(client, session), case.path(session)
+    root, path = Caller(client, None, cast.root), case.path(session)
     for headers, status in (
         ({}, 428),
         ({"If-Match": '"former"'}, 412),
@@ -571,10 +636,10 @@ def test_a_change_needs_the_state_that_it_is_meant_for(client, session, operatio
 
 @pytest.mark.no_database
 @every_operation
-def test_unknown_query_parameters_are_refused(client, session, operation_id):
+def test_unknown_query_parameters_are_refused(client, session, cast, operation_id):
     operation, case = OPERATIONS[operation_id], CASES[operation_id]
     path = case.path(session)
-    root = admin.root(client, session)
+    root = Caller(client, None, cast.root)
     status, fields = admin.refused(
         root, operation.method, path, case.body, **case.query, nonsense="1"
     )
@@ -595,7 +660,7 @@ def test_it_is_served_below_its_prefix_alone(client):
 
 @pytest.mark.no_database
 def test_pages_of_the_clients_origins_may_call(client, session):
-    protocol.register(session, center.TOOL, cors_origins=["https://portal.example"])
+    protocol.register(session, "portal", cors_origins=["https://portal.example"])
     answer = client.options(
         "/admin/v1/privileges",
         headers={"Origin": "https://portal.example", "Access-Control-Request-Method": "POST"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, event, select
+from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
 from idp.directory.bundles.models import Bundle
@@ -169,10 +170,16 @@ def statements(engine: Engine) -> Iterator[list[str]]:
         event.remove(engine, "before_cursor_execute", note)
 
 
-def whole_database(session: Session) -> dict[str, list[Any]]:
-    """Read every row of every table, to compare before and after."""
+def whole_database(session: Session) -> dict[str, list[str]]:
+    """Read every row of every table, to compare before and after.
+
+    The rows are those that the driver reads: to make objects of them takes ten times as long.
+    """
     session.rollback()
-    return {
-        table.name: sorted(map(repr, session.execute(select(table))))
-        for table in Base.metadata.sorted_tables
-    }
+    connection = session.connection().connection
+    found = {}
+    with contextlib.closing(connection.cursor()) as cursor:
+        for table in Base.metadata.sorted_tables:
+            cursor.execute(f'SELECT * FROM "{table.name}"')
+            found[table.name] = sorted(map(repr, cursor.fetchall()))
+    return found

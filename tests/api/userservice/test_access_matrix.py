@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 PASSWORD = "seven-green-cups-9"
 UNRELATED = "ids4.ms.file.post"
+OTHER_CONTRACT = "ids4.ms.tenant.all"
 DONE, REFUSED, MISSING = "done", "403", "404"
 
 OF_TENANT = "what belongs to a tenant"
@@ -91,6 +92,11 @@ class World:
         wanted = scope or self.operation.scope
         assert wanted is not None
         return center.token_for(self.session, user, [wanted], tenant_id)
+
+    def tool(self, *scopes: str) -> None:
+        """Register the client of all tokens, with the scope of the operation and others."""
+        wanted = ("openid", self.operation.scope, *scopes)
+        protocol.register(self.session, center.TOOL, scopes=wanted)
 
     def machine(self, name: str, tenant_id: int | None) -> str | None:
         """Make a token of a machine with the one scope of the operation."""
@@ -400,30 +406,26 @@ def test_zero_and_empty_change_nothing(client, session, name, version):
 def test_nobody_calls_who_may_not(client, session, name):
     operation, case = OPERATIONS[name], CASES[name]
     world = World(client, session, operation)
-    answers: dict[str, TestResponse] = {}
-
-    def call(who: str, token: str | None) -> None:
-        answers[who] = send(world, token, "")
-        answers[f"{who}, V2"] = send(world, token, "/v2")
-
-    call("no token", None)
+    # All of them are made before the first call: new clients make the server read all anew.
+    world.tool(UNRELATED, OTHER_CONTRACT)
+    tokens: dict[str, str | None] = {"no token": None}
     with time_machine.travel(datetime.now(UTC) - timedelta(hours=1)):
         old = world.token(world.owner, world.home)
-    call("expired token", old)
+    tokens["expired token"] = old
 
     nobody = world.person("nobody", world.home)
-    call("wrong scope", world.token(nobody, world.home, UNRELATED))
-    call("scope without permission", world.token(nobody, world.home))
-    call("permission without scope", world.token(world.owner, world.home, UNRELATED))
-    call("scope of the other contract", world.token(world.owner, world.home, "ids4.ms.tenant.all"))
+    tokens["wrong scope"] = world.token(nobody, world.home, UNRELATED)
+    tokens["scope without permission"] = world.token(nobody, world.home)
+    tokens["permission without scope"] = world.token(world.owner, world.home, UNRELATED)
+    tokens["scope of the other contract"] = world.token(world.owner, world.home, OTHER_CONTRACT)
 
     stranger = world.person("stranger", world.away)
     world.permit(stranger, world.away)
-    call("other tenant", world.token(stranger, world.away))
+    tokens["other tenant"] = world.token(stranger, world.away)
 
     both = world.person("both", world.home, world.away)
     world.permit(both, world.away)
-    call("right elsewhere", world.token(both, world.home))
+    tokens["right elsewhere"] = world.token(both, world.home)
 
     namesake = world.person("namesake", world.home)
     role = Role(code="administrators", name="Administrators", tenant_id=world.home)
@@ -432,21 +434,26 @@ def test_nobody_calls_who_may_not(client, session, name):
     session.add(UserRole(user_id=namesake.id, role_id=role.id))
     if case.kind == OF_PLATFORM:
         world.permit(namesake, world.home)
-    call("namesake of a platform role", world.token(namesake, world.home))
+    tokens["namesake of a platform role"] = world.token(namesake, world.home)
 
     if case.kind == OF_PLATFORM:
         of_role = world.person("of-role", world.home)
         protocol.add_role(session, of_role, "keepers", [operation.permission], tenant_id=None)
-        call("permission by a role of the platform", world.token(of_role, world.home))
+        tokens["permission by a role of the platform"] = world.token(of_role, world.home)
         granted = world.person("granted", world.home)
         protocol.grant_directly(session, granted, operation.permission, tenant_id=None)
-        call("permission given on the platform", world.token(granted, world.home))
+        tokens["permission given on the platform"] = world.token(granted, world.home)
 
-    call("machine of another tenant", world.machine("theirs", world.away))
-    call("machine of the tenant", world.machine("ours", world.home))
-    call("machine of the platform", world.machine("platform", None))
-    call("right caller", world.token(world.owner, world.home))
+    tokens["machine of another tenant"] = world.machine("theirs", world.away)
+    tokens["machine of the tenant"] = world.machine("ours", world.home)
+    tokens["machine of the platform"] = world.machine("platform", None)
+    tokens["right caller"] = world.token(world.owner, world.home)
 
+    answers = {
+        f"{who}{mark}": send(world, token, version)
+        for who, token in tokens.items()
+        for mark, version in (("", ""), (", V2", "/v2"))
+    }
     assert {who: outcome(case, answer) for who, answer in answers.items()} == dict(expected(case))
     check_challenges(operation, answers)
     for answer in answers.values():

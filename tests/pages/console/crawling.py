@@ -16,7 +16,7 @@ from idp.pages.console.screens import Screen
 from tests.conftest import IssuerClient, Run
 from tests.demo import Demo
 from tests.pages.browsing import HTML
-from tests.pages.markup import Document, Form
+from tests.pages.markup import Document
 
 FEW, MANY = 1, 12
 """Pages that are opened of those which differ by numbers or by values of the query."""
@@ -77,10 +77,6 @@ class Page:
         """The address without what tells rows of a kind from each other."""
         return shape_of(self.path)
 
-    def forms(self) -> Iterator[Form]:
-        """Return what can be sent from this page."""
-        return self.document.forms(urlsplit(self.path).path)
-
 
 def shape_of(path: str) -> str:
     """Return an address with numbers left out, and of the query the names alone."""
@@ -140,7 +136,8 @@ def _leads_to(page: Page) -> Iterator[str]:
         yield urljoin(page.path, page.location)
     # What is outside the console has tests of its own.
     if page.is_html and page.path.startswith("/console"):
-        for href in (*page.document.links(), *page.document.searches()):
+        document = Document(page.text)  # not kept: a walk has hundreds of thousands of elements
+        for href in (*document.links(), *document.searches()):
             yield urldefrag(urljoin(page.path, href)).url
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,12 @@ EVERYBODYS |= {"orders.read", "orders.refund", "http://127.0.0.1:5000"}
 """Values that rows of anybody may have; the last four are examples in fields and code."""
 SHARED = {"api_resource", "api_scope", "application", "branding", "menu", "privilege"}
 """What organisations see of the platform."""
+
+
+@pytest.fixture(scope="module")
+def private(demo):
+    """Look up once what is private to others than an organisation."""
+    return cache(partial(private_to_others, demo))
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
@@ -128,8 +135,10 @@ def test_no_chinese_is_on_english_pages_but_what_is_stored(walks, demo, walk):
     ("walk", "other"), [(ACME_EN, LAKESIDE), (LAKESIDE_EN, ACME)], ids=[ACME, LAKESIDE]
 )
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
-def test_nothing_of_others_is_on_a_page_of_an_organisation(walks, demo, walk, other, screen):
-    texts, ids = private_to_others(demo, walk.organisation)
+def test_nothing_of_others_is_on_a_page_of_an_organisation(
+    walks, demo, private, walk, other, screen
+):
+    texts, ids = private(walk.organisation)
     assert len(texts) > 100
     with demo.sessions() as session:
         names = session.scalars(select(User.username).where(User.id.in_(ids["user"])))
@@ -141,8 +150,8 @@ def test_nothing_of_others_is_on_a_page_of_an_organisation(walks, demo, walk, ot
                 assert row_id not in ids[table], (page.path, table, row_id)
 
 
-def test_what_is_of_an_organisation_is_recognised_on_its_own_pages(walks, demo):
-    texts, ids = private_to_others(demo, ACME)
+def test_what_is_of_an_organisation_is_recognised_on_its_own_pages(walks, demo, private):
+    texts, ids = private(ACME)
     for name in ("users", "clients", "roles", "apis", "menus", "audit"):
         path = f"{LAKESIDE_EN.base(demo)}/{name}"
         (page,) = [page for page in walks[LAKESIDE_EN] if page.path == path]
@@ -151,9 +160,9 @@ def test_what_is_of_an_organisation_is_recognised_on_its_own_pages(walks, demo):
     assert sum(row_id in ids[table] for table, row_id in rows) > 10
 
 
-def test_every_address_of_another_organisation_is_closed(walks, demo):
+def test_every_address_of_another_organisation_is_closed(walks, demo, private):
     olivia = demo.entered(ACME_EN.person)
-    texts, _ = private_to_others(demo, ACME)
+    texts, _ = private(ACME)
     theirs, ours = LAKESIDE_EN.base(demo), ACME_EN.base(demo)
     tried = 0
     for page in walks[LAKESIDE_EN]:
