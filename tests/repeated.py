@@ -132,8 +132,15 @@ def deselect(
     config: pytest.Config, items: list[pytest.Item], functions: Mapping[str, Sent]
 ) -> None:
     """Leave out the tests whose statements others send; a test that is not known stays."""
-    chosen: Collection[str] = again(functions)
     names = [function_of(item.nodeid) for item in items]
+    # What says the same on every database does not run again, so it sends nothing for others.
+    once = {
+        name
+        for item, name in zip(items, names, strict=True)
+        if item.get_closest_marker("no_database") is not None
+    }
+    here = functions.keys() & set(names) - once
+    chosen: Collection[str] = again({name: functions[name] for name in here})
     stay = [name in chosen or name not in functions for name in names]
     left_out = [item for item, stays in zip(items, stay, strict=True) if not stays]
     config.hook.pytest_deselected(items=left_out)

@@ -12,6 +12,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -180,6 +182,33 @@ def test_what_runs_again_sends_every_statement() -> None:
         "tests/api/b.py::elsewhere",
         "tests/flows/c.py::protocol",
     }
+
+
+@pytest.mark.no_database
+def test_what_says_the_same_everywhere_sends_nothing_for_others() -> None:
+    def item(name: str, marker: str | None) -> Any:
+        return SimpleNamespace(
+            nodeid=name, get_closest_marker=lambda asked: asked if asked == marker else None
+        )
+
+    left_out: list[Any] = []
+
+    def deselected(items: list[Any]) -> None:
+        left_out.extend(items)
+
+    config: Any = SimpleNamespace(hook=SimpleNamespace(pytest_deselected=deselected))
+    once = item("tests/pages/a.py::cheap", "no_database")
+    again = item("tests/pages/a.py::dear", None)
+    spare = item("tests/pages/a.py::dearest[x]", None)
+    items = [once, again, spare]
+    sent = {
+        "tests/pages/a.py::cheap": Sent(0.1, {1}),
+        "tests/pages/a.py::dear": Sent(2.0, {1}),
+        "tests/pages/a.py::dearest": Sent(9.0, {1}),
+    }
+    repeated.deselect(config, items, sent)
+    assert again in items
+    assert spare in left_out
 
 
 @pytest.mark.no_database
