@@ -1,7 +1,8 @@
 """A process that has imported what `idp` imports; servers and commands are forks of it.
 
-It runs nothing else. Each request is one message: arguments, environment and folder as JSON, with
-the files for output and errors, and the end of a pipe that the exit code is written to.
+It runs nothing else. Servers find their routes compiled, and templates that another one compiled.
+Each request is one message: arguments, environment and folder as JSON, with the files for output
+and errors, and the end of a pipe that the exit code is written to.
 """
 
 from __future__ import annotations
@@ -155,6 +156,12 @@ def main(requests: socket.socket) -> None:
         *("alembic.command", "redis"),
     ):
         importlib.import_module(name)
+    with tempfile.TemporaryDirectory(prefix="idp-templates-") as templates:
+        _tend(requests, Path(templates))
+
+
+def _tend(requests: socket.socket, templates: Path) -> None:
+    prepared = False
     waking, woken = os.pipe()
     for end in (waking, woken):
         os.set_blocking(end, False)
@@ -171,12 +178,16 @@ def main(requests: socket.socket) -> None:
             if not data:
                 return
             output, errors, ended = files
+            request = json.loads(data)
+            if not prepared and request["arguments"][:1] == ["serve"]:
+                importlib.import_module("tests.quick").prepare(templates)
+                prepared = True
             pid = os.fork()
             if not pid:
                 signal.set_wakeup_fd(-1)
                 for end in (waking, woken, requests.fileno(), ended, *running.values()):
                     os.close(end)
-                _become(json.loads(data), output, errors)
+                _become(request, output, errors)
             os.close(output)
             os.close(errors)
             running[pid] = ended
