@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import redis
@@ -37,7 +37,7 @@ from sqlalchemy import Dialect, Engine
 from sqlalchemy.orm import Session
 from sqlalchemy.util import LRUCache
 
-from idp import api, early_app
+from idp import api
 from idp import app as application
 from idp.app import create_app
 from idp.config import Settings, sqlite_url
@@ -45,7 +45,6 @@ from idp.directory.users import passwords
 from idp.platform import schema
 from idp.platform.runtime import Runtime
 from idp.platform.web import csrf
-from idp.platform.web.routing import Route
 from idp.publishing.codegen import generators
 from idp.runtime import create as create_runtime
 from idp.seeds import seed
@@ -366,26 +365,6 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, database_url: str) 
 # The application
 
 
-class QuickRoute(Route):
-    """A route that is compiled once in this process, not once in every application."""
-
-    _compiled: ClassVar[dict[Any, tuple[Any, ...]]] = {}
-
-    def compile(self) -> None:
-        """Compile, or take over what the same path and defaults were compiled to."""
-        key = (self.rule, self.subdomain, self.host, *(self.defaults or {}).items())
-        if key not in self._compiled:
-            super().compile()
-            builders = (self._build.__func__, self._build_unknown.__func__)
-            self._compiled[key] = (self._parts, self._trace, self._converters, *builders)
-            return
-        self._parts, self._trace, self._converters, build, build_unknown = self._compiled[key]
-        self._build = build.__get__(self)
-        self._build_unknown = build_unknown.__get__(self)
-        self.arguments |= self._converters.keys()
-
-
-early_app.Route = QuickRoute
 # The operations of the contracts are the same in every application.
 api.blueprints = functools.cache(api.blueprints)
 _FUNCTIONS = (

@@ -1,8 +1,8 @@
 """A process that has imported what `idp` imports; servers and commands are forks of it.
 
-It runs nothing else, and hashes passwords cheaply. Each request is one message: arguments,
-environment and folder as JSON, with the files for output and errors, and the end of a pipe that the
-exit code is written to.
+It runs nothing else, and hashes passwords cheaply. Servers find templates that another
+one compiled. Each request is one message: arguments, environment and folder as JSON, with the files
+for output and errors, and the end of a pipe that the exit code is written to.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
+
+from flask import Flask
+from jinja2 import FileSystemBytecodeCache
 
 from tests import hashes
 
@@ -205,6 +208,12 @@ def main(requests: socket.socket) -> None:
     ):
         importlib.import_module(name)
     hashes.hash_quickly()
+    with tempfile.TemporaryDirectory(prefix="idp-templates-") as templates:
+        Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache(templates)}
+        _tend(requests)
+
+
+def _tend(requests: socket.socket) -> None:
     waking, woken = os.pipe()
     for end in (waking, woken):
         os.set_blocking(end, False)

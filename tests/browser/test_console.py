@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from idp.directory.clients import service as clients
+from tests.browser.signing_in import sign_in
 from tests.browser.test_look import Visit
 from tests.protocol import (
     CALLBACK,
@@ -59,13 +60,15 @@ def enter(page: Page, origin: str) -> None:
 
 
 @pytest.mark.parametrize(("language", "colours"), [("en", "light"), ("zh", "dark")])
-def test_every_page_of_the_console_is_readable_for_everybody(chromium, house, language, colours):
+def test_every_page_of_the_console_is_readable_for_everybody(
+    chromium, house, language, colours, session
+):
     server, acme, app = house
     locale = {"en": "en-GB", "zh": "zh-CN"}[language]
     context = chromium.new_context(locale=locale, color_scheme=colours)
     visit = ConsoleVisit(context.new_page(), server.url, language)
     page = visit.page
-    enter(page, server.url)
+    sign_in(context, session, server.url, "boss")
     console, client = f"/console/t/{acme}", f"/console/t/{acme}/clients/{app.row_id}"
     names = {
         "clients": f"{console}/clients",
@@ -173,7 +176,7 @@ def test_scripts_say_what_is_not_saved_and_answer_while_one_types(chromium, hous
         "console",
         lambda message: complaints.append(message.text) if message.type == "error" else None,
     )
-    enter(page, server.url)
+    sign_in(context, session, server.url, "boss")
     console = f"{server.url}/console/t/{acme}"
 
     page.goto(f"{console}/clients?sort=-created")
@@ -232,11 +235,11 @@ def test_scripts_say_what_is_not_saved_and_answer_while_one_types(chromium, hous
     context.close()
 
 
-def test_nothing_is_evaluated_and_no_style_is_written_into_the_page(chromium, house):
+def test_nothing_is_evaluated_and_no_style_is_written_into_the_page(chromium, house, session):
     server, acme, _ = house
     context = chromium.new_context(locale="en-GB")
     page = context.new_page()
-    enter(page, server.url)
+    sign_in(context, session, server.url, "boss")
     page.goto(f"{server.url}/console/t/{acme}/clients")
     assert page.evaluate("htmx.version") == "4.0.1"
     assert page.evaluate("document.querySelectorAll('style, [style]').length") == 0

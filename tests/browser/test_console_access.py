@@ -12,9 +12,10 @@ from idp.directory.roles import catalogue
 from idp.directory.tenants import clearing
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import TenantStatus
+from tests.browser.signing_in import sign_in
 from tests.browser.test_look import Visit
 from tests.delivery import deliver_due
-from tests.protocol import PASSWORD, add_api, add_person, add_role, add_tenant
+from tests.protocol import add_api, add_person, add_role, add_tenant
 
 pytestmark = [pytest.mark.browser, pytest.mark.no_database]
 
@@ -34,19 +35,11 @@ def server(live_server, session):
     return server, acme, api.id
 
 
-def sign_in(page, server) -> None:
-    page.goto(f"{server.url}/login")
-    page.fill("#login", "root")
-    page.fill("#password", PASSWORD)
-    page.click("main button[type=submit]")
-    page.wait_for_url("**/account")
-
-
-def test_ticks_show_what_they_change_before_they_are_saved(chromium, server):
+def test_ticks_show_what_they_change_before_they_are_saved(chromium, server, session):
     server, acme, _api = server
     context = chromium.new_context(locale="en-GB")
     page = context.new_page()
-    sign_in(page, server)
+    sign_in(context, session, server.url, "root")
     page.goto(f"{server.url}/console/t/{acme}/roles")
     page.get_by_label("See orders: clerk").check()
     expect(page.locator("#difference")).to_contain_text("1 person gains it")
@@ -61,11 +54,11 @@ def test_ticks_show_what_they_change_before_they_are_saved(chromium, server):
     context.close()
 
 
-def test_a_group_of_permissions_folds_without_losing_its_ticks(chromium, server):
+def test_a_group_of_permissions_folds_without_losing_its_ticks(chromium, server, session):
     server, acme, _api = server
     context = chromium.new_context(locale="en-GB", java_script_enabled=False)
     page = context.new_page()
-    sign_in(page, server)
+    sign_in(context, session, server.url, "root")
     page.goto(f"{server.url}/console/t/{acme}/roles")
     tick = page.get_by_label("See orders: clerk")
     tick.check()
@@ -80,11 +73,11 @@ def test_a_group_of_permissions_folds_without_losing_its_ticks(chromium, server)
     context.close()
 
 
-def test_a_form_sent_by_two_clicks_makes_one_organisation(chromium, server):
+def test_a_form_sent_by_two_clicks_makes_one_organisation(chromium, server, session):
     server, _acme, _api = server
     context = chromium.new_context(locale="en-GB")
     page = context.new_page()
-    sign_in(page, server)
+    sign_in(context, session, server.url, "root")
     page.goto(f"{server.url}/console/platform/tenants/new")
     page.get_by_label("Name of the organisation").fill("Twice Ltd")
     page.get_by_role("button", name="Create").dblclick(no_wait_after=True)
@@ -94,11 +87,11 @@ def test_a_form_sent_by_two_clicks_makes_one_organisation(chromium, server):
     context.close()
 
 
-def test_explain_offers_what_there_is(chromium, server):
+def test_explain_offers_what_there_is(chromium, server, session):
     server, acme, _api = server
     context = chromium.new_context(locale="en-GB", java_script_enabled=False)
     page = context.new_page()
-    sign_in(page, server)
+    sign_in(context, session, server.url, "root")
     page.goto(f"{server.url}/console/t/{acme}/explain")
     field = page.get_by_label("Person")
     offered = page.locator(f"#{field.get_attribute('list')} option")
@@ -111,12 +104,12 @@ def test_explain_offers_what_there_is(chromium, server):
 
 
 @pytest.mark.parametrize(("language", "colours"), [("en", "light"), ("zh", "dark")])
-def test_every_screen_is_readable_for_everybody(chromium, server, language, colours):
+def test_every_screen_is_readable_for_everybody(chromium, server, language, colours, session):
     server, acme, api = server
     locale = {"en": "en-GB", "zh": "zh-CN"}[language]
     context = chromium.new_context(locale=locale, color_scheme=colours)
     page = context.new_page()
-    sign_in(page, server)
+    sign_in(context, session, server.url, "root")
     visit = Visit(page, server.url, language)
     places = {
         "audit": "/audit",
@@ -151,7 +144,7 @@ def test_an_organisation_with_many_members_is_deleted_by_the_worker(
     locale = {"en": "en-GB", "zh": "zh-CN"}[language]
     context = chromium.new_context(locale=locale, color_scheme=colours)
     page = context.new_page()
-    sign_in(page, server)
+    sign_in(context, session, server.url, "root")
     visit = Visit(page, server.url, language)
     address = f"/console/platform/tenants/{acme}/delete"
     visit.open(address, f"console-tenant-members-{colours}")

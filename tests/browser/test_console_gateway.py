@@ -12,7 +12,8 @@ from idp.publishing.codegen.models import JobState, SdkJob
 from idp.publishing.files.models import StoredFile
 from idp.publishing.gateway import products
 from idp.publishing.gateway.products import NewProduct
-from tests.browser.test_console_system import CONSOLE, enter
+from tests.browser.signing_in import sign_in
+from tests.browser.test_console_system import CONSOLE
 from tests.browser.test_look import Visit
 from tests.protocol import add_api, add_person, add_role, register
 
@@ -82,17 +83,19 @@ def publish(page: Page, origin: str, api_id: int) -> None:
 
 
 @pytest.mark.parametrize(("language", "colours"), [("en", "light"), ("zh", "dark")])
-def test_every_page_about_apis_is_readable_for_everybody(chromium, house, language, colours):
+def test_every_page_about_apis_is_readable_for_everybody(
+    chromium, house, language, colours, session
+):
     server, api_id = house
     context = chromium.new_context(locale="en-GB", color_scheme=colours)
     page = context.new_page()
-    enter(page, server.url)
+    sign_in(context, session, server.url, "root")
     publish(page, server.url, api_id)
     context.close()
     locale = {"en": "en-GB", "zh": "zh-CN"}[language]
     context = chromium.new_context(locale=locale, color_scheme=colours)
     visit = Visit(context.new_page(), server.url, language)
-    enter(visit.page, server.url)
+    sign_in(context, session, server.url, "root")
     names = {
         "list": "gateway",
         "new": "gateway/new",
@@ -122,11 +125,11 @@ def test_every_page_about_apis_is_readable_for_everybody(chromium, house, langua
     context.close()
 
 
-def test_a_revision_goes_online_and_a_client_is_suspended_without_scripts(chromium, house):
+def test_a_revision_goes_online_and_a_client_is_suspended_without_scripts(chromium, house, session):
     server, api_id = house
     context = chromium.new_context(java_script_enabled=False, locale="en-GB")
     page = context.new_page()
-    enter(page, server.url)
+    sign_in(context, session, server.url, "root")
     publish(page, server.url, api_id)
     page.get_by_role("link", name="Put revision 2 online").click()
     expect(page.get_by_text("1 change breaks callers of the present revision.")).to_be_visible()

@@ -10,7 +10,7 @@ from idp.directory.applications.models import Application, Menu
 from idp.directory.bundles import applying
 from idp.directory.bundles.models import Bundle, TenantType
 from idp.directory.roles import catalogue
-from tests.browser.test_console_people import look, open_browser
+from tests.browser.test_console_people import look, open_browser, seen_before
 from tests.protocol import add_api, add_person, add_role, add_tenant
 
 pytestmark = [pytest.mark.browser, pytest.mark.no_database]
@@ -55,7 +55,7 @@ def house(chromium, live_server, session):
     entry(session, desk, "new", "New order", 20, orders, rights["desk.orders.write"])
     entry(session, desk, "reports", "Reports", 20, None, rights["desk.reports.read"])
     session.commit()
-    open_browser(chromium, server, "ann").close()
+    seen_before(chromium, server, "ann")
     return server, acme, desk.id, bundle.id, ann.id
 
 
@@ -76,9 +76,9 @@ def entry(session, desk, code, title, sort, parent=None, privilege=None):
 
 
 @pytest.mark.parametrize(("locale", "colours"), [("en-GB", "light"), ("zh-CN", "dark")])
-def test_every_page_of_them_is_readable_for_everybody(chromium, house, locale, colours):
+def test_every_page_of_them_is_readable_for_everybody(chromium, house, locale, colours, session):
     server, acme, desk, bundle, ann = house
-    context = open_browser(chromium, server, "boss", locale=locale, color_scheme=colours)
+    context = open_browser(chromium, session, server, "boss", locale=locale, color_scheme=colours)
     page, complaints = context.new_page(), []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -112,9 +112,11 @@ def test_every_page_of_them_is_readable_for_everybody(chromium, house, locale, c
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_a_menu_is_arranged_by_keyboard_and_previewed(chromium, house, scripts):
+def test_a_menu_is_arranged_by_keyboard_and_previewed(chromium, house, scripts, session):
     server, acme, desk, bundle, _ = house
-    context = open_browser(chromium, server, "boss", locale="en-GB", java_script_enabled=scripts)
+    context = open_browser(
+        chromium, session, server, "boss", locale="en-GB", java_script_enabled=scripts
+    )
     page = context.new_page()
     address = f"{server.url}/console/t/{acme}/menus/{desk}"
     page.goto(address)

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from idp.directory.tenants import service as tenants
 from tests.browser.accessibility import violations
+from tests.browser.signing_in import sign_in
 from tests.protocol import PASSWORD, add_authenticator, add_person, add_role, add_tenant
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
@@ -31,20 +32,26 @@ def acme(chromium, live_server, session):
         session, "ann", tenant_ids=(tenant_id,), nick_name="Ann Lee", email="ann@acme.example"
     )
     session.commit()
-    open_browser(chromium, server, "ann").close()
+    seen_before(chromium, server, "ann")
     return server, tenant_id, ann
 
 
-def open_browser(chromium, server, name, **options):
-    """Open a browser in which a person is signed in."""
-    context = chromium.new_context(**options)
+def seen_before(chromium, server, name):
+    """Sign a person in in a browser that is closed then; the session remains."""
+    context = chromium.new_context()
     page = context.new_page()
     page.goto(f"{server.url}/login")
     page.fill("#login", name)
     page.fill("#password", PASSWORD)
     page.click("main button[type=submit]")
     page.wait_for_url("**/account")
-    page.close()
+    context.close()
+
+
+def open_browser(chromium, session, server, name, **options):
+    """Open a browser in which a person is signed in."""
+    context = chromium.new_context(**options)
+    sign_in(context, session, server.url, name)
     return context
 
 
@@ -61,9 +68,9 @@ def look(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize(("locale", "colours"), [("en-GB", "light"), ("zh-CN", "dark")])
-def test_every_screen_of_people_is_readable_for_everybody(chromium, acme, locale, colours):
+def test_every_screen_of_people_is_readable_for_everybody(chromium, acme, locale, colours, session):
     server, tenant_id, ann = acme
-    context = open_browser(chromium, server, "boss", locale=locale, color_scheme=colours)
+    context = open_browser(chromium, session, server, "boss", locale=locale, color_scheme=colours)
     page, complaints = context.new_page(), []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -90,9 +97,11 @@ def test_every_screen_of_people_is_readable_for_everybody(chromium, acme, locale
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_a_user_is_added_given_a_role_and_signed_out(chromium, acme, scripts):
+def test_a_user_is_added_given_a_role_and_signed_out(chromium, acme, scripts, session):
     server, tenant_id, _ = acme
-    context = open_browser(chromium, server, "boss", locale="en-GB", java_script_enabled=scripts)
+    context = open_browser(
+        chromium, session, server, "boss", locale="en-GB", java_script_enabled=scripts
+    )
     page = context.new_page()
     page.goto(f"{server.url}/console/t/{tenant_id}/users")
     page.get_by_role("link", name="New user").click()
@@ -126,7 +135,9 @@ def test_a_user_is_added_given_a_role_and_signed_out(chromium, acme, scripts):
 def test_lost_factors_are_reset_and_set_up_anew_with_the_code(chromium, acme, session, scripts):
     server, tenant_id, ann = acme
     add_authenticator(session, ann, "Phone")
-    context = open_browser(chromium, server, "boss", locale="en-GB", java_script_enabled=scripts)
+    context = open_browser(
+        chromium, session, server, "boss", locale="en-GB", java_script_enabled=scripts
+    )
     page = context.new_page()
     page.goto(f"{server.url}/console/t/{tenant_id}/users/{ann.id}")
     page.get_by_role("link", name="Second factors").click()
@@ -156,9 +167,11 @@ def test_lost_factors_are_reset_and_set_up_anew_with_the_code(chromium, acme, se
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_a_profile_is_edited_beside_somebody_else_who_was_first(chromium, acme, scripts):
+def test_a_profile_is_edited_beside_somebody_else_who_was_first(chromium, acme, scripts, session):
     server, tenant_id, ann = acme
-    context = open_browser(chromium, server, "boss", locale="en-GB", java_script_enabled=scripts)
+    context = open_browser(
+        chromium, session, server, "boss", locale="en-GB", java_script_enabled=scripts
+    )
     page, other = context.new_page(), context.new_page()
     for each in (page, other):
         each.goto(f"{server.url}/console/t/{tenant_id}/users/{ann.id}")

@@ -15,6 +15,7 @@ from idp.platform.audit.tags import Tag
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
 from idp.publishing.codegen.models import JobState, SdkJob
+from tests.browser.signing_in import sign_in
 from tests.browser.test_look import Visit
 from tests.protocol import PASSWORD, add_api, add_person, add_role, register
 
@@ -60,12 +61,12 @@ def enter(page: Page, origin: str) -> None:
 
 @pytest.mark.parametrize(("language", "colours"), [("en", "light"), ("zh", "dark")])
 def test_every_screen_of_the_installation_is_readable_for_everybody(
-    chromium, house, language, colours
+    chromium, house, language, colours, session
 ):
     locale = {"en": "en-GB", "zh": "zh-CN"}[language]
     context = chromium.new_context(locale=locale, color_scheme=colours)
     visit = Visit(context.new_page(), house.url, language)
-    enter(visit.page, house.url)
+    sign_in(context, session, house.url, "root")
     question = "client=orders-web&user=root&scope=openid+orders.read+nonsense"
     names = {
         "overview": "overview",

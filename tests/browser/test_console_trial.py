@@ -8,7 +8,8 @@ from sqlalchemy import select
 
 from idp.directory.clients.models import Client
 from idp.oauth.models import Consent
-from tests.browser.test_console import ConsoleVisit, enter
+from tests.browser.signing_in import sign_in
+from tests.browser.test_console import ConsoleVisit
 from tests.browser.test_console import house as house
 from tests.protocol import add_person
 
@@ -35,7 +36,7 @@ def test_the_pages_are_readable_for_everybody(chromium, house, session, language
     context = chromium.new_context(locale=locale, color_scheme=colours)
     visit = ConsoleVisit(context.new_page(), server.url, language)
     page = visit.page
-    enter(page, server.url)
+    sign_in(context, session, server.url, "boss")
     console, client = f"/console/t/{acme}", f"/console/t/{acme}/clients/{app.row_id}"
     robot = session.scalars(select(Client.id).where(Client.client_id == "warehouse")).one()
     session.rollback()  # SQLite has one writer
@@ -63,12 +64,12 @@ def test_the_pages_are_readable_for_everybody(chromium, house, session, language
 
 
 @pytest.mark.usefixtures("crowd")
-def test_a_crowd_is_disabled_in_steps_with_scripts_and_without(chromium, house):
+def test_a_crowd_is_disabled_in_steps_with_scripts_and_without(chromium, house, session):
     server, acme, _ = house
     for is_scripted, search in ((True, "crowd1"), (False, "crowd")):
         context = chromium.new_context(java_script_enabled=is_scripted, locale="en-GB")
         page = context.new_page()
-        enter(page, server.url)
+        sign_in(context, session, server.url, "boss")
         page.goto(f"{server.url}/console/t/{acme}/users/all/disable?q={search}")
         page.get_by_role("button", name="Begin").click()
         if not is_scripted:
