@@ -23,8 +23,8 @@ test: env ## all tests on SQLite, and on PostgreSQL what differs there; T=tests/
 ifdef T
 	$(BIN)/python -m pytest -n0 $(T)
 else
-	$(BIN)/python -m pytest -q -n4 --dist worksteal --note-statements=var/statements
-	$(BIN)/python -m pytest -q -n4 --dist worksteal --database postgresql -m "not no_database" \
+	$(BIN)/python -m pytest -q -n3 --dist worksteal --note-statements=var/statements
+	$(BIN)/python -m pytest -q -n3 --dist worksteal --database postgresql -m "not no_database" \
 		--by-statements=var/statements
 endif
 
