@@ -39,6 +39,8 @@ FLAGS = (
     "--disable-sync",
     # Names of sites lead to this host without anybody's name server.
     "--host-resolver-rules=MAP *.test 127.0.0.1",
+    # A page does not live for long: what threads would compile and collect for it comes too late.
+    "--js-flags=--single-threaded --min-semi-space-size=32 --no-flush-bytecode",
 )
 PROVIDER, SHOP, GALLERY, STRANGER = (
     *("login.provider.test", "www.shop.test"),
