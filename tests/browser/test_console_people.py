@@ -11,11 +11,11 @@ from playwright.sync_api import Page, expect
 from idp.directory.tenants import service as tenants
 from tests.browser.accessibility import violations
 from tests.browser.signing_in import sign_in
+from tests.browser.test_look import sizes
 from tests.protocol import PASSWORD, add_authenticator, add_person, add_role, add_tenant
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 """Folder for pictures to look at."""
-WIDTHS = {390: 844, 1280: 800}
 
 pytestmark = [pytest.mark.browser, pytest.mark.no_database]
 
@@ -57,7 +57,7 @@ def open_browser(chromium, session, server, name, **options):
 
 def look(page: Page, name: str) -> None:
     """Examine the page that is open, at two widths: axe finds nothing, nothing is too wide."""
-    for width, height in WIDTHS.items():
+    for width, height in sizes(page):
         page.set_viewport_size({"width": width, "height": height})
         page.wait_for_function(
             "width => document.documentElement.scrollWidth <= width", arg=width, timeout=5000
