@@ -400,9 +400,14 @@ def serve(bridge: Bridge, listener: socket, ready: Ready) -> None:
     """Serve until SIGTERM."""
     loop = new_loop()
     asyncio.set_event_loop(loop)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, bridge.stop)
-    loop.run_until_complete(bridge.run(listener, ready))
+
+    async def run() -> None:
+        # Not before the loop runs: uvloop forgets a signal that comes in between.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, bridge.stop)
+        await bridge.run(listener, ready)
+
+    loop.run_until_complete(run())
     loop.close()
 
 

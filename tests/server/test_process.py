@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import os
@@ -191,6 +192,39 @@ def test_a_server_told_to_stop_while_it_starts_stops_at_once(live_server):
     started = time.monotonic()
     assert server.stop() == 0
     assert time.monotonic() - started < 8
+
+
+class Served:
+    """What serves until it is stopped."""
+
+    def __init__(self):
+        self._stopped = asyncio.Event()
+
+    async def run(self, _listener, _ready):
+        await self._stopped.wait()
+
+    def stop(self):
+        self._stopped.set()
+
+
+@pytest.mark.no_database
+def test_a_signal_before_the_loop_runs_is_not_forgotten(monkeypatch):
+    loop = processes.new_loop()
+    loop.close()
+
+    class Signalled(type(loop)):
+        def run_until_complete(self, main):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return super().run_until_complete(main)
+
+    monkeypatch.setattr(processes, "new_loop", Signalled)
+    pid = processes.fork(lambda: processes.serve(Served(), None, lambda: None))
+    end = time.monotonic() + 10
+    while not (ended := os.waitpid(pid, os.WNOHANG))[0]:
+        if time.monotonic() > end:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+    assert os.waitstatus_to_exitcode(ended[1]) in {0, -signal.SIGTERM}
 
 
 def test_the_metrics_listener_adds_all_workers_up(live_server, pytestconfig):
