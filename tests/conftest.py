@@ -49,7 +49,7 @@ from idp.publishing.codegen import generators
 from idp.runtime import create as create_runtime
 from idp.seeds import seed
 from tests import hashes, repeated
-from tests.databases import Lent, create_database, drop_database
+from tests.databases import Lent, copied, create_database, drop_database
 from tests.delivery import deliver_due
 from tests.servers import LiveServer, Postgres, Valkey, free_port, quick_dir, short_dir
 
@@ -343,10 +343,7 @@ def database_url(
 ) -> Iterator[str]:
     """Return a migrated and seeded database of this test alone."""
     if pytestconfig.getoption("database") == "sqlite":
-        path = tmp_path / "data" / "idp.sqlite3"
-        path.parent.mkdir()
-        shutil.copyfile(run.sqlite_template(), path)
-        yield sqlite_url(path)
+        yield copied(run.sqlite_template(), tmp_path)
         return
     lent: Lent = request.getfixturevalue("_lent")
     yield lent.lend()

@@ -1,17 +1,20 @@
-"""Databases of a PostgreSQL cluster for tests: made from a template, and put back after a test."""
+"""Databases for tests: copies of a SQLite file, and databases of PostgreSQL that are put back."""
 
 from __future__ import annotations
 
 import contextlib
 import secrets
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from idp.config import sqlite_url
 from tests.servers import Postgres
 
 _CATALOGUES = (
@@ -40,6 +43,14 @@ def drop_database(server: Postgres, name: str) -> None:
         connection.execute(
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         )
+
+
+def copied(database: Path, folder: Path) -> str:
+    """Copy a SQLite file to where a test in a folder has its data; return the address."""
+    path = folder / "data" / "idp.sqlite3"
+    path.parent.mkdir()
+    shutil.copyfile(database, path)
+    return sqlite_url(path)
 
 
 @dataclass

@@ -17,7 +17,7 @@ from idp.app import create_app
 from idp.config import sqlite_url
 from idp.oauth import operator_tokens
 from tests.conftest import IssuerClient, Run, make_settings, share_compiled
-from tests.databases import Lent, create_database, drop_database
+from tests.databases import Lent, copied, create_database, drop_database
 
 HOURS = 8
 """How long tokens live that are made in advance: longer than any run of the tests."""
@@ -38,10 +38,7 @@ class Prepared:
             yield self.database.lend()
             self.database.take_back()
             return
-        path = folder / "data" / "idp.sqlite3"
-        path.parent.mkdir()
-        shutil.copyfile(self.database, path)
-        yield sqlite_url(path)
+        yield copied(self.database, folder)
 
 
 @contextmanager
