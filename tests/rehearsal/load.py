@@ -173,6 +173,12 @@ class Load:
             time.sleep(0.02)
         return None
 
+    def wait_for_kinds(self, kinds: frozenset[str], seconds: float) -> None:
+        """Wait until a write of each kind was acknowledged, but not for ever."""
+        end = time.monotonic() + seconds
+        while not self.kinds.keys() >= kinds and time.monotonic() < end:
+            time.sleep(0.02)
+
     def ask(
         self,
         kind: str,
