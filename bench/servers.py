@@ -180,27 +180,36 @@ class Servers:
 
     @functools.cached_property
     def oidc_provider(self) -> Server:
-        """Node oidc-provider, a process per core."""
+        """Node oidc-provider, a process per core, each of which remembers what it keeps itself."""
+        return self._oidc_provider("oidc-provider")
+
+    @functools.cached_property
+    def oidc_provider_in_valkey(self) -> Server:
+        """The same with what it keeps in a Valkey of its own, so that either process has it."""
+        valkey = Valkey(durable=True)
+        self._stack.callback(valkey.stop)
+        valkey.start()
+        server = self._oidc_provider("oidc-provider, Valkey", valkey.socket)
+        server.stores = [_process(valkey.process)]
+        return server
+
+    def _oidc_provider(self, name: str, *valkey: Path) -> Server:
         folder = CACHE / "oidc-provider"
         source = HERE / "peers" / "oidc_provider"
         path = {"PATH": f"{BIN}:/usr/bin:/bin", "NODE_ENV": "production"}
         if is_new(folder, source / "package-lock.json"):
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(source / name, folder / name)
+            for file in ("package.json", "package-lock.json"):
+                shutil.copy(source / file, folder / file)
             run([str(BIN / "npm"), "ci", "--silent", "--no-audit"], folder, path)
             made(folder, source / "package-lock.json")
-        shutil.copy(source / "server.mjs", folder)
+        for file in ("server.mjs", "valkey.mjs"):
+            shutil.copy(source / file, folder)
         keys = self.folder / "peer-keys.json"
-        keys.write_text(json.dumps(_peer_keys()))
+        if not keys.exists():
+            keys.write_text(json.dumps(_peer_keys()))
         port = free_port()
-        server = self.start(
-            "oidc-provider",
-            [str(BIN / "node"), "server.mjs", str(port), str(WORKERS), str(keys)],
-            port,
-            folder,
-            path,
-            OidcProvider,
-        )
+        command = [str(BIN / "node"), "server.mjs", str(port), str(WORKERS), str(keys)]
+        server = self.start(name, [*command, *map(str, valkey)], port, folder, path, OidcProvider)
         server.token, server.authorize = "/token", "/auth"
         server.introspect, server.userinfo = "/token/introspection", "/me"
         server.push = "/request"

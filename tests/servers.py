@@ -251,15 +251,22 @@ class Postgres:
 
 @dataclass
 class Valkey:
-    """One Valkey server on a unix socket, without files of its own."""
+    """One Valkey server on a unix socket; what it keeps is on no disk unless it is durable."""
 
     folder: Path = field(default_factory=short_dir)
+    durable: bool = False
+    """Whether each write is on the disk before it is acknowledged."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Address in the form of the setting `IDP_REDIS_URL`."""
-        return f"unix://{self.folder / 'valkey.sock'}"
+        return f"unix://{self.socket}"
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self.folder / "valkey.sock"
 
     def start(self) -> None:
         """Start the server, or start it again after `stop`."""
@@ -273,9 +280,10 @@ class Valkey:
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [
-                    *(get_binary_path(), "--port", "0", "--save", "", "--appendonly", "no"),
-                    *("--unixsocket", self.folder / "valkey.sock", "--dir", self.folder),
-                    *("--databases", "64"),
+                    *(get_binary_path(), "--port", "0", "--save", "", "--databases", "64"),
+                    *("--unixsocket", self.socket, "--dir", self.folder),
+                    *("--appendonly", "yes" if self.durable else "no"),
+                    *("--appendfsync", "always"),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -299,7 +307,7 @@ class Valkey:
         """Take it away as a crash would; `start` brings an empty one back."""
         if self.process is not None:
             _stop(self.process, signal.SIGKILL)
-        (self.folder / "valkey.sock").unlink(missing_ok=True)
+        self.socket.unlink(missing_ok=True)
 
     def stop(self) -> None:
         """Stop the server and remove its files."""

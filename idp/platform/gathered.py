@@ -1,7 +1,8 @@
 """Rows of what happens once, of many requests in one statement.
 
-What comes while a statement is under way waits for it and goes together with the next one. So
-requests that come one by one wait for nothing, and under load a statement serves several.
+What comes while a statement is under way waits for it and goes together with the next one, and so
+does what has arrived by the time that a statement is sent. So requests that come one by one wait
+for nothing, and under load a statement serves several.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from idp.platform.db import OnceWrite, RepeatedError
+
+MOST_ROWS = 32
+"""With so many rows a statement is sent, whatever else has arrived."""
 
 Row = tuple[Mapping[str, Any], asyncio.Future[bool]]
 """Its values, and whether it was new."""
@@ -48,12 +52,20 @@ class Gathered:
         """Write what waits until nothing does."""
         try:
             while self._waiting:
+                await self._wait_for_arrived()
                 # In one order: two workers that write the same rows do not wait in a circle.
                 rows = [row for _, row in sorted(self._waiting.items()) if not row[1].done()]
                 self._waiting.clear()
                 await self._write(rows)
         finally:
             self._task = None
+
+    async def _wait_for_arrived(self) -> None:
+        """Let the loop take requests that have arrived, for as long as they bring rows."""
+        number = 0
+        while number < len(self._waiting) < MOST_ROWS:
+            number = len(self._waiting)
+            await asyncio.sleep(0)
 
     async def _write(self, rows: Collection[Row]) -> None:
         columns = {name: [values[name] for values, _ in rows] for name in self._columns}

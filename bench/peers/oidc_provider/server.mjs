@@ -1,9 +1,10 @@
-// node oidc-provider as a peer: in memory, JWT access tokens, one process per core.
+// node oidc-provider as a peer: in memory or in a Valkey, JWT access tokens, one process per core.
 import cluster from 'node:cluster'
 import { readFileSync } from 'node:fs'
 import Provider from 'oidc-provider'
+import { keptIn } from './valkey.mjs'
 
-const [port, workers, keys] = process.argv.slice(2)
+const [port, workers, keys, valkey] = process.argv.slice(2)
 const issuer = `http://127.0.0.1:${port}`
 const secret = 'a-secret-of-the-benchmark-clients-0123456789'
 const callback = 'https://app.example/callback'
@@ -26,6 +27,7 @@ function web(id, ...more) {
 }
 
 const provider = new Provider(issuer, {
+  adapter: valkey ? keptIn(valkey) : undefined,
   clients: [
     machine('machine-rs256'), machine('machine-es256'),
     web('web'), web('web-refresh', 'refresh_token'), web('opaque'),
