@@ -34,34 +34,30 @@ _LONG = 200
 
 @dataclass
 class Sent:
-    """What the tests of one function sent in the run on SQLite."""
+    """What a test sent in the run on SQLite."""
 
     seconds: float = 0.0
-    """Processor time of all of them."""
+    """Processor time of it."""
     statements: set[int] = field(default_factory=set)
+    """Each statement with each kind of value that it had."""
 
 
-def function_of(name: str) -> str:
-    """Return the name of a test without its parameters."""
-    return name.partition("[")[0]
+def again(tests: Mapping[str, Sent], always: tuple[str, ...] = ALWAYS) -> set[str]:
+    """Choose the tests that run again: first those that send most for their time.
 
-
-def again(functions: Mapping[str, Sent], always: tuple[str, ...] = ALWAYS) -> set[str]:
-    """Choose the functions that run again: first those that send most for their time.
-
-    A function of which no statement was noted is among them: other processes sent its statements.
+    A test of which no statement was noted is among them: other processes sent its statements.
     """
-    chosen = {name for name, sent in functions.items() if not sent.statements}
-    chosen |= {name for name in functions if name.startswith(always)}
-    left: set[int] = set().union(*(sent.statements for sent in functions.values()))
+    chosen = {name for name, sent in tests.items() if not sent.statements}
+    chosen |= {name for name in tests if name.startswith(always)}
+    left: set[int] = set().union(*(sent.statements for sent in tests.values()))
     for name in chosen:
-        left -= functions[name].statements
+        left -= tests[name].statements
 
     def worth(name: str) -> float:
-        sent = functions[name]
+        sent = tests[name]
         return len(sent.statements & left) / (sent.seconds + 0.05)
 
-    waiting = [(-worth(name), name) for name in functions if name not in chosen]
+    waiting = [(-worth(name), name) for name in tests if name not in chosen]
     heapq.heapify(waiting)
     while left:
         _, name = heapq.heappop(waiting)
@@ -70,7 +66,7 @@ def again(functions: Mapping[str, Sent], always: tuple[str, ...] = ALWAYS) -> se
             heapq.heappush(waiting, (-now, name))  # others sent some of it meanwhile
             continue
         chosen.add(name)
-        left -= functions[name].statements
+        left -= tests[name].statements
     return chosen
 
 
@@ -89,7 +85,7 @@ class Recorder:
         before = sum(os.times()[:4])
         result = yield
         spent = sum(os.times()[:4]) - before
-        line = [function_of(item.nodeid), round(spent, 3), sorted(self._sent)]
+        line = [item.nodeid, round(spent, 3), sorted(self._sent)]
         self._file.write(json.dumps(line) + "\n")
         return result
 
@@ -101,9 +97,9 @@ class Recorder:
     def _note(self, *about: Any) -> None:
         _, _, statement, values, *_ = about
         row = values[0] if isinstance(values, list) and values else values
-        kinds = sorted({_kind(value) for value in (row.values() if isinstance(row, dict) else row)})
-        text = f"{_LISTED.sub('(?)', statement)} {' '.join(kinds)}"
-        self._sent.add(zlib.crc32(text.encode()))
+        kinds = {_kind(value) for value in (row.values() if isinstance(row, dict) else row)}
+        text = zlib.crc32(_LISTED.sub("(?)", statement).encode())
+        self._sent |= {zlib.crc32(kind.encode(), text) for kind in ("", *kinds)}
 
 
 def _kind(value: object) -> str:
@@ -118,30 +114,22 @@ def _kind(value: object) -> str:
 
 def gather(files: Iterable[Path]) -> dict[str, Sent]:
     """Read what the processes of a run noted."""
-    functions: dict[str, Sent] = defaultdict(Sent)
+    tests: dict[str, Sent] = defaultdict(Sent)
     for file in files:
         with file.open() as lines:
             for line in lines:
                 name, seconds, statements = json.loads(line)
-                functions[name].seconds += seconds
-                functions[name].statements |= set(statements)
-    return functions
+                tests[name].seconds += seconds
+                tests[name].statements |= set(statements)
+    return tests
 
 
-def deselect(
-    config: pytest.Config, items: list[pytest.Item], functions: Mapping[str, Sent]
-) -> None:
+def deselect(config: pytest.Config, items: list[pytest.Item], tests: Mapping[str, Sent]) -> None:
     """Leave out the tests whose statements others send; a test that is not known stays."""
-    names = [function_of(item.nodeid) for item in items]
     # What says the same on every database does not run again, so it sends nothing for others.
-    once = {
-        name
-        for item, name in zip(items, names, strict=True)
-        if item.get_closest_marker("no_database") is not None
-    }
-    here = functions.keys() & set(names) - once
-    chosen: Collection[str] = again({name: functions[name] for name in here})
-    stay = [name in chosen or name not in functions for name in names]
+    here = {item.nodeid for item in items if item.get_closest_marker("no_database") is None}
+    chosen: Collection[str] = again({name: tests[name] for name in here & tests.keys()})
+    stay = [item.nodeid in chosen or item.nodeid not in tests for item in items]
     left_out = [item for item, stays in zip(items, stay, strict=True) if not stays]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item, stays in zip(items, stay, strict=True) if stays]
