@@ -8,7 +8,7 @@ import pytest
 
 from idp.oauth.dpop.once import _SEE
 from idp.platform.db import RepeatedError
-from idp.platform.gathered import Gathered
+from idp.platform.gathered import MOST_ROWS, Gathered
 from tests.flows.test_loop import on_a_loop
 
 pytestmark = pytest.mark.no_database
@@ -56,6 +56,38 @@ def test_what_comes_during_a_statement_goes_with_the_next_one():
         # In one order, so that two workers never wait for each other.
         assert table.statements == [[b"a", b"b", b"c"], [b"a", b"e", b"f"]]
         assert kinds(await written(gathered, b"g", b"g")) == [None, RepeatedError]
+
+    on_a_loop(run())
+
+
+def test_what_has_arrived_when_a_statement_is_sent_goes_with_it():
+    async def run():
+        table = Table()
+        table.may_answer.set()
+        gathered = Gathered(_SEE, table.add)
+        # Each is found by the loop when it has taken the one before.
+        writes = [written(gathered, b"a")]
+        for key in (b"b", b"c"):
+            await asyncio.sleep(0)
+            writes.append(written(gathered, key))
+        assert [kinds(await each) for each in writes] == [[None]] * 3
+        assert table.statements == [[b"a", b"b", b"c"]]
+
+    on_a_loop(run())
+
+
+def test_a_statement_does_not_wait_for_ever_for_what_arrives():
+    async def run():
+        table = Table()
+        table.may_answer.set()
+        gathered = Gathered(_SEE, table.add)
+        writes = []
+        for number in range(MOST_ROWS * 2):
+            writes.append(written(gathered, number.to_bytes(2, "big")))
+            await asyncio.sleep(0)
+        await asyncio.gather(*writes)
+        assert len(table.statements) > 1
+        assert all(len(keys) <= MOST_ROWS + 1 for keys in table.statements)
 
     on_a_loop(run())
 
