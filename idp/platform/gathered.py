@@ -61,7 +61,7 @@ class Gathered:
             self._task = None
 
     async def _wait_for_arrived(self) -> None:
-        """Let the loop take requests that have arrived, for as long as they bring rows."""
+        """Wait while the loop takes requests that have arrived, for as long as they bring rows."""
         number = 0
         while number < len(self._waiting) < MOST_ROWS:
             number = len(self._waiting)
