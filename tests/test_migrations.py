@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -255,8 +256,6 @@ def test_audit_events_can_be_removed_only_while_retention_is_open(url: str, engi
 def test_a_failing_migration_leaves_nothing_behind(
     url: str, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shutil
-
     copy = tmp_path / "migrations"
     shutil.copytree(steps.folder(), copy)
     (copy / "versions" / "2999-01-01_broken.py").write_text(
@@ -278,8 +277,6 @@ def test_a_failing_migration_leaves_nothing_behind(
 def test_rebuilding_a_table_keeps_the_rows_that_point_at_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shutil
-
     url = sqlite_url(tmp_path / "new.sqlite3")
     schema.upgrade(url)
     engine = create_engine(url)
@@ -318,13 +315,25 @@ def until(condition: Callable[[], Any]) -> None:
         time.sleep(0.01)
 
 
+def at_the_end_of(revision: str, call: Callable[[], object]) -> Callable[..., None]:
+    """Make a listener that calls before the commit of a step that has done everything else."""
+
+    def listen(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        is_end = statement.startswith(("UPDATE alembic", "INSERT INTO alembic"))
+        if is_end and f"'{revision}'" in statement.partition("WHERE")[0]:
+            call()
+
+    return listen
+
+
 def killed_during(url: str, revision: str) -> int:
-    """Upgrade in a process that is killed in the middle of a step; return its exit code."""
+    """Upgrade in a process that is killed at the end of a step; return its exit code."""
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            event.listen(Engine, "after_cursor_execute", partial(kill, revision), named=False)
+            kill = at_the_end_of(revision, lambda: os.kill(os.getpid(), KILLED))
+            event.listen(Engine, "after_cursor_execute", kill)
             schema.upgrade(url)
             code = 0
         finally:
@@ -332,30 +341,53 @@ def killed_during(url: str, revision: str) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def kill(revision: str, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-    """Die before the commit of a step, when it has done everything else."""
-    if statement.startswith(("UPDATE alembic", "INSERT INTO alembic")) and revision in statement:
-        os.kill(os.getpid(), KILLED)
-
-
-def test_a_migration_that_was_killed_is_run_again(url: str, engine: Engine) -> None:
-    done = None
+def test_a_migration_that_was_killed_is_run_again(new_database: Callable[[], str]) -> None:
+    url, done = new_database(), None
     for step in steps.chain():
-        assert killed_during(url, f"'{step.revision}'") == -KILLED
-        if url.startswith("postgresql"):
-            assert schema.current(url) == done  # those before are done, this one is not
-            done = step.revision
-        else:
-            assert inspect(engine).get_table_names() == []
+        assert killed_during(url, step.revision) == -KILLED
+        assert schema.current(url) == done  # those before are done, this one is not
+        done = step.revision
     schema.upgrade(url)
     assert schema.current(url) == schema.head()
     assert schema.drift(url) == []
 
 
+def test_migrations_of_sqlite_that_were_killed_have_done_nothing(tmp_path: Path) -> None:
+    chain = steps.chain()
+    folder, name = tmp_path / "folder", "new.sqlite3"
+    url = sqlite_url(folder / name)
+    assert killed_during(url, chain[-1].revision) == -KILLED
+    assert tables_of(url) == []
+
+    # What a kill leaves behind is what the files are at that moment.
+    def keep(revision: str) -> None:
+        shutil.copytree(folder, tmp_path / revision)
+
+    listeners = [at_the_end_of(step.revision, partial(keep, step.revision)) for step in chain]
+    for listener in listeners:
+        event.listen(Engine, "after_cursor_execute", listener)
+    try:
+        schema.upgrade(url)
+    finally:
+        for listener in listeners:
+            event.remove(Engine, "after_cursor_execute", listener)
+    assert schema.drift(url) == []
+    left = [sqlite_url(tmp_path / step.revision / name) for step in chain]
+    assert [each for each in left if tables_of(each)] == []
+    schema.upgrade(left[-1])
+    assert schema.drift(left[-1]) == []
+
+
+def tables_of(url: str) -> list[str]:
+    """Name the tables of a database."""
+    engine = create_engine(url)
+    names = inspect(engine).get_table_names()
+    engine.dispose()
+    return names
+
+
 def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, upgrade: str) -> None:
     """Add a migration behind all others, in a copy of the folder."""
-    import shutil
-
     copy = tmp_path / "migrations"
     shutil.copytree(steps.folder(), copy)
     (copy / "versions" / f"2999-01-01_{name}.py").write_text(
