@@ -6,11 +6,6 @@ DEVELOPMENT := IDP_ENVIRONMENT=development IDP_DEMO=1
 # Without compiled modules each start of a server or a command takes a second longer.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
-TESTS := $(BIN)/python -m pytest -q --dist worksteal
-# Tests that wait for servers, browsers and programs, so that more of them than cores run at a time.
-PROCESSES := $(wildcard tests/test_*.py) $(addprefix tests/,browser deploy live publishing recovery rehearsal \
-	relying_parties server)
-
 .PHONY: help run dev test check static translations bench rehearse fmt migration lock release env env-run
 
 help: ## print this list
@@ -28,10 +23,9 @@ test: env ## all tests on SQLite, and on PostgreSQL what differs there; T=tests/
 ifdef T
 	$(BIN)/python -m pytest -n0 $(T)
 else
-	rm -rf var/statements
-	$(TESTS) -n4 --note-statements=var/statements/processes $(PROCESSES)
-	$(TESTS) -n2 --note-statements=var/statements/others $(addprefix --ignore=,$(PROCESSES))
-	$(TESTS) -n3 --by-statements=var/statements --database postgresql -m "not no_database"
+	$(BIN)/python -m pytest -q -n3 --dist worksteal --note-statements=var/statements
+	$(BIN)/python -m pytest -q -n3 --dist worksteal --database postgresql -m "not no_database" \
+		--by-statements=var/statements
 endif
 
 check: env ## format, lint, types, import rules, templates, dependencies, migrations

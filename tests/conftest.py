@@ -197,7 +197,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--note-statements", type=Path, help="write what each test sent to a file")
     parser.addoption(
-        "--by-statements", type=Path, help="leave out tests whose statements others send: a folder"
+        "--by-statements", type=Path, help="leave out tests whose statements others send; see there"
     )
 
 
@@ -252,14 +252,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item.get_closest_marker(other) is None]
     noted: Path | None = config.getoption("--by-statements")
     if noted is not None:
-        repeated.deselect(config, items, repeated.gather(sorted(noted.iterdir())))
+        repeated.deselect(config, items, repeated.gather([noted]))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Put together what the processes of the run noted."""
     noted: Path | None = session.config.getoption("--note-statements")
     if noted is not None and not hasattr(session.config, "workerinput"):
-        noted.parent.mkdir(parents=True, exist_ok=True)
+        noted.parent.mkdir(exist_ok=True)
         files = session.config.stash[_RUN].folder.glob(f"*{repeated.SUFFIX}")
         noted.write_text("".join(file.read_text() for file in sorted(files)))
 

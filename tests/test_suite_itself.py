@@ -251,4 +251,4 @@ def test_a_run_notes_what_its_tests_send(tmp_path: Path) -> None:
         assert sent.seconds > 0
         assert len(sent.statements) >= 2
     # One of the two sends what the other one does; tests that the notes do not know run.
-    assert "3 passed, 1 deselected" in run("-n0", "--by-statements", noted.parent, test, others)
+    assert "3 passed, 1 deselected" in run("-n0", "--by-statements", noted, test, others)
