@@ -6,7 +6,7 @@ DEVELOPMENT := IDP_ENVIRONMENT=development IDP_DEMO=1
 # Without compiled modules each start of a server or a command takes a second longer.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run dev test check static translations bench rehearse fmt migration lock release env env-run
+.PHONY: help run dev test check types rules static translations bench rehearse fmt migration lock release env env-run
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -29,9 +29,14 @@ else
 endif
 
 check: env ## format, lint, types, import rules, templates, dependencies, migrations
+	@$(MAKE) --no-print-directory --jobs=2 types rules
+
+types:
+	$(BIN)/mypy
+
+rules:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/djlint --check --lint --quiet templates
 	$(BIN)/deptry .

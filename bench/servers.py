@@ -73,7 +73,7 @@ class Servers:
     @functools.cached_property
     def postgres(self) -> Postgres:
         """A cluster whose commits are on the disk."""
-        server = Postgres(durable=True)
+        server = Postgres(durable=True, on_disk=True)
         self._stack.callback(server.stop)
         server.start()
         return server
