@@ -189,11 +189,11 @@ class Servers:
         valkey = Valkey(durable=True)
         self._stack.callback(valkey.stop)
         valkey.start()
-        server = self._oidc_provider("oidc-provider, Valkey", valkey.socket)
+        server = self._oidc_provider("oidc-provider, Valkey", str(valkey.socket))
         server.stores = [_process(valkey.process)]
         return server
 
-    def _oidc_provider(self, name: str, *valkey: Path) -> Server:
+    def _oidc_provider(self, name: str, valkey: str = "") -> Server:
         folder = CACHE / "oidc-provider"
         source = HERE / "peers" / "oidc_provider"
         path = {"PATH": f"{BIN}:/usr/bin:/bin", "NODE_ENV": "production"}
@@ -208,8 +208,8 @@ class Servers:
         if not keys.exists():
             keys.write_text(json.dumps(_peer_keys()))
         port = free_port()
-        command = [str(BIN / "node"), "server.mjs", str(port), str(WORKERS), str(keys)]
-        server = self.start(name, [*command, *map(str, valkey)], port, folder, path, OidcProvider)
+        command = [str(BIN / "node"), "server.mjs", str(port), str(WORKERS), str(keys), valkey]
+        server = self.start(name, command, port, folder, path, OidcProvider)
         server.token, server.authorize = "/token", "/auth"
         server.introspect, server.userinfo = "/token/introspection", "/me"
         server.push = "/request"

@@ -71,3 +71,23 @@ def _made(run: Run, folder: Path, url: str, make: Make) -> Any:
         session.commit()
     runtime.engine.dispose()
     return made
+
+
+def world(make: Make) -> Any:
+    """Make the fixture of a module that prepares its database; `database_url` goes with it."""
+
+    @pytest.fixture(scope="module")
+    def world(
+        run: Run, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[Prepared]:
+        with prepared(run, pytestconfig, tmp_path_factory, make) as made:
+            yield made
+
+    return world
+
+
+@pytest.fixture
+def database_url(world: Prepared, tmp_path: Path) -> Iterator[str]:
+    """Return the database of a test, with the rows that its module prepared."""
+    with world.lent(tmp_path) as url:
+        yield url

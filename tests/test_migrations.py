@@ -315,25 +315,28 @@ def until(condition: Callable[[], Any]) -> None:
         time.sleep(0.01)
 
 
-def at_the_end_of(revision: str, call: Callable[[], object]) -> Callable[..., None]:
-    """Make a listener that calls before the commit of a step that has done everything else."""
+def at_the_end_of_each(call: Callable[[str], object]) -> Callable[..., None]:
+    """Make a listener that calls, with its revision, before the commit of a step that is done."""
 
     def listen(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        is_end = statement.startswith(("UPDATE alembic", "INSERT INTO alembic"))
-        if is_end and f"'{revision}'" in statement.partition("WHERE")[0]:
-            call()
+        if statement.startswith(("UPDATE alembic", "INSERT INTO alembic")):
+            call(statement.split("'")[1])
 
     return listen
 
 
 def killed_during(url: str, revision: str) -> int:
     """Upgrade in a process that is killed at the end of a step; return its exit code."""
+
+    def kill(done: str) -> None:
+        if done == revision:
+            os.kill(os.getpid(), KILLED)
+
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            kill = at_the_end_of(revision, lambda: os.kill(os.getpid(), KILLED))
-            event.listen(Engine, "after_cursor_execute", kill)
+            event.listen(Engine, "after_cursor_execute", at_the_end_of_each(kill))
             schema.upgrade(url)
             code = 0
         finally:
@@ -360,17 +363,12 @@ def test_migrations_of_sqlite_that_were_killed_have_done_nothing(tmp_path: Path)
     assert tables_of(url) == []
 
     # What a kill leaves behind is what the files are at that moment.
-    def keep(revision: str) -> None:
-        shutil.copytree(folder, tmp_path / revision)
-
-    listeners = [at_the_end_of(step.revision, partial(keep, step.revision)) for step in chain]
-    for listener in listeners:
-        event.listen(Engine, "after_cursor_execute", listener)
+    keep = at_the_end_of_each(lambda revision: shutil.copytree(folder, tmp_path / revision))
+    event.listen(Engine, "after_cursor_execute", keep)
     try:
         schema.upgrade(url)
     finally:
-        for listener in listeners:
-            event.remove(Engine, "after_cursor_execute", listener)
+        event.remove(Engine, "after_cursor_execute", keep)
     assert schema.drift(url) == []
     left = [sqlite_url(tmp_path / step.revision / name) for step in chain]
     assert [each for each in left if tables_of(each)] == []

@@ -1,8 +1,8 @@
 """Rows of what happens once, of many requests in one statement.
 
-What comes while a statement is under way waits for it and goes together with the next one, and so
-does what has arrived by the time that a statement is sent. So requests that come one by one wait
-for nothing, and under load a statement serves several.
+What has arrived by the time that a statement is sent goes with it, and what comes while it is under
+way goes with the next one. So requests that come one by one wait for nothing, and under load a
+statement serves several.
 """
 
 from __future__ import annotations

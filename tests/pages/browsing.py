@@ -133,11 +133,16 @@ def statements(runtime: Runtime, browser: IssuerClient, path: str, *tables: str)
 
     Others may come at any time, because what is configured is read again when it has changed.
     """
-    seen: list[str] = []
+    named = re.compile(rf"\b({'|'.join(tables)})\b")
+    return [each for each, _ in sent(runtime, browser, path) if named.search(each)]
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if re.search(rf"\b({'|'.join(tables)})\b", statement):
-            seen.append(statement)
+
+def sent(runtime: Runtime, browser: IssuerClient, path: str) -> list[tuple[str, Any]]:
+    """Open a page; return its statements and their parameters."""
+    seen: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        seen.append((statement, parameters))
 
     event.listen(runtime.engine, "before_cursor_execute", note)
     try:

@@ -19,47 +19,40 @@ export function keptIn(path) {
 
     async upsert(id, payload, expiresIn) {
       const key = this.key(id)
-      const seconds = expiresIn ? ['EX', Math.ceil(expiresIn)] : []
-      const writes = [valkey.set(key, JSON.stringify(payload), ...seconds)]
+      const seconds = Math.ceil(expiresIn)
+      const named = {}
+      if (payload.userCode) named[`userCode:${payload.userCode}`] = id
+      if (this.model === 'Session') named[`uid:${payload.uid}`] = id
+      const kept = [key, ...Object.keys(named)]
+      const writes = [valkey.hset(key, 'payload', JSON.stringify(payload))]
+      for (const [name, value] of Object.entries(named)) writes.push(valkey.set(name, value))
       if (OF_GRANTS.has(this.model) && payload.grantId) {
-        const members = `grant:${payload.grantId}`
-        writes.push(valkey.sadd(members, key))
-        if (expiresIn) writes.push(valkey.expire(members, Math.ceil(expiresIn)))
+        kept.push(`grant:${payload.grantId}`)
+        writes.push(valkey.sadd(`grant:${payload.grantId}`, key))
       }
-      if (payload.userCode) writes.push(valkey.set(`userCode:${payload.userCode}`, id, ...seconds))
-      if (this.model === 'Session') writes.push(valkey.set(`uid:${payload.uid}`, id, ...seconds))
+      if (expiresIn) writes.push(...kept.map((name) => valkey.expire(name, seconds)))
       await Promise.all(writes)
     }
 
     async find(id) {
-      const [payload, consumed] = await Promise.all([
-        valkey.get(this.key(id)),
-        // A code, for example, is consumed beside what is kept of it, which stays as it was.
-        OF_GRANTS.has(this.model) || this.model === 'PushedAuthorizationRequest'
-          ? valkey.get(`consumed:${this.key(id)}`)
-          : null,
-      ])
-      if (payload === null) return undefined
-      return consumed ? { ...JSON.parse(payload), consumed: Number(consumed) } : JSON.parse(payload)
+      const { payload, ...marks } = await valkey.hgetall(this.key(id))
+      return payload && { ...JSON.parse(payload), ...marks }
     }
 
     async findByUid(uid) {
-      const id = await valkey.get(`uid:${uid}`)
-      return id === null ? undefined : this.find(id)
+      return this.find(await valkey.get(`uid:${uid}`))
     }
 
     async findByUserCode(userCode) {
-      const id = await valkey.get(`userCode:${userCode}`)
-      return id === null ? undefined : this.find(id)
+      return this.find(await valkey.get(`userCode:${userCode}`))
     }
 
     async consume(id) {
-      const left = await valkey.ttl(this.key(id))
-      await valkey.set(`consumed:${this.key(id)}`, Math.floor(Date.now() / 1000), 'EX', Math.max(left, 1))
+      await valkey.hset(this.key(id), 'consumed', Math.floor(Date.now() / 1000))
     }
 
     async destroy(id) {
-      await valkey.del(this.key(id), `consumed:${this.key(id)}`)
+      await valkey.del(this.key(id))
     }
 
     async revokeByGrantId(grantId) {

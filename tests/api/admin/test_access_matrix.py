@@ -44,6 +44,7 @@ from tests import prepared, protocol
 from tests.api import admin, center
 from tests.api.center import Caller
 from tests.conftest import IssuerClient
+from tests.prepared import database_url as database_url
 from tests.protocol import App
 
 OPERATIONS = {operation.id: operation for operation in dialect.operations}
@@ -536,16 +537,7 @@ def token_of(client: IssuerClient, machine: App, **parameters: str) -> str:
     return token
 
 
-@pytest.fixture(scope="module")
-def world(run, pytestconfig, tmp_path_factory):
-    with prepared.prepared(run, pytestconfig, tmp_path_factory, make_cast) as world:
-        yield world
-
-
-@pytest.fixture
-def database_url(world, tmp_path):
-    with world.lent(tmp_path) as url:
-        yield url
+world = prepared.world(make_cast)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event, insert, select, text
+from sqlalchemy import insert, select, text
 
 from idp.directory.policies import management as policies
 from idp.directory.roles.models import UserRole
@@ -18,6 +18,8 @@ from idp.pages.console import lists, steps
 from idp.platform import clock
 from idp.platform.audit.models import AuditEvent
 from tests import prepared
+from tests.pages import browsing
+from tests.prepared import database_url as database_url
 from tests.protocol import add_person, add_role, add_tenant, register, sign_in
 
 pytestmark = pytest.mark.postgresql
@@ -71,16 +73,7 @@ def add_crowd(_client, session):
     return root.id
 
 
-@pytest.fixture(scope="module")
-def world(run, pytestconfig, tmp_path_factory):
-    with prepared.prepared(run, pytestconfig, tmp_path_factory, add_crowd) as world:
-        yield world
-
-
-@pytest.fixture
-def database_url(world, tmp_path):
-    with world.lent(tmp_path) as url:
-        yield url
+world = prepared.world(add_crowd)
 
 
 @pytest.fixture
@@ -100,27 +93,14 @@ def rows_read(plan) -> int:
     return own + sum(rows_read(each) for each in plan.get("Plans", ()))
 
 
-def sent(runtime, client, path):
-    """Open a page; return the statements that only read, with their parameters."""
-    seen = []
-
-    def note(_connection, _cursor, statement, parameters, *_rest):
-        if statement.startswith(("SELECT", "WITH")) and "FOR UPDATE" not in statement:
-            seen.append((statement, parameters))
-
-    event.listen(runtime.engine, "before_cursor_execute", note)
-    try:
-        assert client.get(path).status_code == 200
-    finally:
-        event.remove(runtime.engine, "before_cursor_execute", note)
-    return seen
-
-
 def most_rows(session, runtime, client, path) -> tuple[int, str]:
     """Return for which statement of a page PostgreSQL reads the most rows, how, and how many."""
     client.get(path)
     counts = []
-    for statement, parameters in sent(runtime, client, path):
+    for statement, parameters in browsing.sent(runtime, client, path):
+        # What only reads.
+        if not statement.startswith(("SELECT", "WITH")) or "FOR UPDATE" in statement:
+            continue
         explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"
         plan = session.connection().exec_driver_sql(explain, parameters).scalar()
         (top,) = json.loads(plan) if isinstance(plan, str) else plan
